@@ -1,0 +1,73 @@
+"""What a data set is here: inputs, labels kept apart, and the facts that its papers fix."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Split = Literal["all", "train", "test"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples to cluster.
+
+    `inputs`: images `(n, channels, height, width)` uint8, or vectors `(n, d)` float32.
+    `labels`: int64 `(n,)` in `0 .. n_classes - 1`, for scoring only, or None.
+    `pixel_range`: what 0 and 255 become before a network sees them (images only); the papers use (0, 1) or (-1, 1).
+    `flips`: whether a mirrored image is still the same kind of thing (photographs: yes; digits: no).
+    """
+
+    name: str
+    inputs: NDArray[np.uint8] | NDArray[np.float32]
+    labels: NDArray[np.int64] | None
+    n_classes: int | None
+    split: Split = "all"
+    pixel_range: tuple[float, float] = (0.0, 1.0)
+    flips: bool = False
+    label_names: tuple[str, ...] | None = field(default=None, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def is_images(self) -> bool:
+        return self.inputs.ndim == 4
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample: `(channels, height, width)` or `(d,)`."""
+        return self.inputs.shape[1:]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of shape, type and values of the inputs: two data sets with the same hash train the same run."""
+        head = f"{self.inputs.dtype}{self.inputs.shape}".encode()
+        return hashlib.sha256(head + np.ascontiguousarray(self.inputs).tobytes()).hexdigest()
+
+    def unlabelled(self) -> Dataset:
+        """The same samples without labels: all that methods and engine are ever handed (the label firewall)."""
+        return replace(self, labels=None, label_names=None)
+
+    def take(self, index: NDArray[np.intp]) -> Dataset:
+        """The samples at `index`, in that order."""
+        return replace(self, inputs=self.inputs[index], labels=None if self.labels is None else self.labels[index])
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that can be asked for by name.
+
+    `read(data_dir, split)` returns it or raises `DataError` saying what to do; `fetch(data_dir)` downloads it, and is
+    None where nothing can be fetched (it is embedded, or the user must supply a file).
+    """
+
+    summary: str
+    read: Callable[[Path, Split], Dataset]
+    fetch: Callable[[Path], None] | None = None

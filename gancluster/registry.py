@@ -1,0 +1,82 @@
+"""Names of plug-ins and where they live: looked up by name, imported only when used.
+
+Built-ins stand in one table; anybody's package adds to it through the entry-point groups `gancluster.methods`,
+`gancluster.datasets` and `gancluster.critics`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from gancluster.errors import UnknownName
+
+Kind = Literal["methods", "datasets", "critics"]
+
+BUILT_IN: dict[Kind, dict[str, str]] = {
+    "methods": {
+        "clustergan": "gancluster.methods.clustergan:ClusterGAN",
+    },
+    "datasets": {
+        "digits": "gancluster.data.embedded:DIGITS",
+        "gaussians-8": "gancluster.data.embedded:GAUSSIANS_8",
+        "gaussians-25": "gancluster.data.embedded:GAUSSIANS_25",
+        "swiss-roll": "gancluster.data.embedded:SWISS_ROLL",
+        "two-moons": "gancluster.data.embedded:TWO_MOONS",
+        "mnist": "gancluster.data.vision:MNIST",
+        "fashion-mnist": "gancluster.data.vision:FASHION_MNIST",
+        "kmnist": "gancluster.data.vision:KMNIST",
+        "usps": "gancluster.data.usps:USPS",
+        "usps-9298": "gancluster.data.vision:USPS_9298",
+        "cifar10": "gancluster.data.vision:CIFAR10",
+        "cifar10-compact": "gancluster.data.compact:CIFAR10_COMPACT",
+        "stl10": "gancluster.data.vision:STL10",
+        "svhn": "gancluster.data.vision:SVHN",
+        "celeba": "gancluster.data.vision:CELEBA",
+        "frgc": "gancluster.data.supplied:FRGC",
+        "reuters10k": "gancluster.data.supplied:REUTERS10K",
+        "reuters-r8": "gancluster.data.text:REUTERS_R8",
+    },
+    "critics": {
+        "gan": "gancluster.critics:Minimax",
+        "ns-gan": "gancluster.critics:NonSaturating",
+        "wgan-gp": "gancluster.critics:WassersteinGP",
+        "r1": "gancluster.critics:R1",
+    },
+}
+
+
+def origins(kind: Kind) -> dict[str, str]:
+    """Every plug-in of a kind by name, and where it comes from (`gancluster` or the distribution that adds it)."""
+    found = dict.fromkeys(BUILT_IN[kind], "gancluster")
+    for name, point in _added(kind).items():
+        found.setdefault(name, point.dist.name if point.dist else point.value)
+    return found
+
+
+def find(kind: Kind, name: str) -> Any:
+    """Import and return the plug-in `name`; `UnknownName` suggests the nearest names when there is none."""
+    if name in BUILT_IN[kind]:
+        module, _, attribute = BUILT_IN[kind][name].partition(":")
+        return getattr(import_module(module), attribute)
+    if name in _added(kind):
+        return _added(kind)[name].load()
+    listing = {"methods": "gancluster methods", "datasets": "gancluster data list"}.get(kind)
+    raise UnknownName(unknown(f"{kind[:-1]}", name, origins(kind), listing))
+
+
+def unknown(what: str, name: str, known: Iterable[str], listing: str | None = None) -> str:
+    """One line for a name that does not exist: the nearest known names, and where all of them are listed."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    return f"there is no {what} '{name}'; {hint}" + (f" (all: {listing})" if listing else "")
+
+
+@cache
+def _added(kind: Kind) -> dict[str, Any]:
+    return {point.name: point for point in entry_points(group=f"gancluster.{kind}")}
