@@ -1,0 +1,69 @@
+"""Random warps of images: small rotations, scalings, shears, shifts and elastic bends, then pixel noise.
+
+The random numbers are drawn apart (`draw_warp`) from what is done with them (`warp`), so that a loss stays a pure
+function; gradients flow through the warp to the images.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+ROTATION = math.radians(15)
+SCALE = 0.15
+SHEAR = 0.2
+SHIFT = 0.125  # of the side: 2 pixels of 16
+ELASTIC = 0.05  # of the side, standard deviation: 0.8 pixels of 16
+GRID = 4
+
+
+class Warp(NamedTuple):
+    """The numbers of one warp a sample, of unit size.
+
+    `affine` `(n, 6)` uniform on [-1, 1]: rotation, scale (2), shear, shift (2). `bend` `(n, 2, 4, 4)` and `noise`
+    `(n, *shape)` standard normal. `mirror` `(n,)`: -1 where the image is flipped, else 1. Vectors have noise alone.
+    """
+
+    affine: Tensor
+    bend: Tensor
+    mirror: Tensor
+    noise: Tensor
+
+
+def draw_warp(n: int, shape: tuple[int, ...], flips: bool, rng: torch.Generator) -> Warp:
+    """Random numbers for warping `n` samples of `shape`; mirrored half of the time where `flips`."""
+    device = rng.device
+    noise = torch.randn(n, *shape, generator=rng, device=device)
+    affine = torch.rand(n, 6, generator=rng, device=device) * 2 - 1
+    bend = torch.randn(n, 2, GRID, GRID, generator=rng, device=device)
+    mirror = torch.ones(n, device=device)
+    if flips:
+        mirror = 1 - 2 * (torch.rand(n, generator=rng, device=device) < 0.5).float()
+    return Warp(affine, bend, mirror, noise)
+
+
+def warp(samples: Tensor, by: Warp, strength: float, noise: float) -> Tensor:
+    """Warp images `(n, c, h, w)`, geometry scaled by `strength`, then add noise of standard deviation `noise`.
+
+    Vectors `(n, d)` only get the noise. At strength 0 nothing moves (a flip excepted).
+    """
+    if samples.ndim == 4 and strength > 0:
+        samples = F.grid_sample(samples, _places(samples, by, strength), padding_mode="border", align_corners=False)
+    return samples + noise * by.noise
+
+
+def _places(images: Tensor, by: Warp, strength: float) -> Tensor:
+    """Where each output pixel is read, `(n, h, w, 2)`, in [-1, 1] coordinates."""
+    turn, wide, high, shear, right, down = (by.affine * strength).unbind(1)
+    cos, sin = (ROTATION * turn).cos(), (ROTATION * turn).sin()
+    slant = SHEAR * shear
+    across = torch.stack([by.mirror * (1 + SCALE * wide) * cos, (1 + SCALE * high) * (slant * cos - sin)], 1)
+    along = torch.stack([by.mirror * (1 + SCALE * wide) * sin, (1 + SCALE * high) * (slant * sin + cos)], 1)
+    shift = 2 * SHIFT * torch.stack([right, down], 1)
+    matrix = torch.cat([torch.stack([across, along], 1), shift[:, :, None]], 2)
+    bend = F.interpolate(by.bend, images.shape[2:], mode="bilinear", align_corners=True)
+    return F.affine_grid(matrix, list(images.shape), align_corners=False) + 2 * ELASTIC * strength * bend.movedim(1, 3)

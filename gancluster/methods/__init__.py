@@ -1,0 +1,1 @@
+"""One file, one method, readable beside its paper."""

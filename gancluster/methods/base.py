@@ -1,0 +1,192 @@
+"""What a method is: players, and the turns they take.
+
+An adversarial method is a game. Players are networks by name; a turn says who moves and which loss he minimises. A
+method only describes its game: it owns no optimiser state, no loop, no random state, no device and no label. The engine
+plays it, and because every loss is a pure function of (parameters, batch, noise, clock) it may play it step by step,
+compiled, or for many seeds at once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from gancluster.optim import Optimizer
+
+Net = Callable[..., Tensor]
+Modules = dict[str, nn.Module]
+Prediction = dict[str, NDArray[np.int64]]
+
+
+class Task(NamedTuple):
+    """All that a method is told of the data: never a label.
+
+    `shape`: one sample, `(channels, height, width)` or `(d,)`. `pixel_range`: the range of an image's values.
+    `flips`: whether a mirrored image is still the same kind of thing. `n_samples`: how many there are.
+    """
+
+    shape: tuple[int, ...]
+    n_clusters: int
+    n_samples: int
+    pixel_range: tuple[float, float] = (0.0, 1.0)
+    flips: bool = False
+
+    @property
+    def is_images(self) -> bool:
+        return len(self.shape) == 3
+
+
+class Batch(NamedTuple):
+    """Real samples `(b, *shape)`, scaled to the pixel range."""
+
+    inputs: Tensor
+
+
+class Clock(NamedTuple):
+    """`progress`: how much of the phase is played, 0 → 1, as a 0-d tensor (so that a compiled turn never recompiles)."""
+
+    progress: Tensor
+
+    def ramp(self, start: float, end: float) -> Tensor:
+        """0 before `start`, 1 after `end`, linear between (both are shares of the phase)."""
+        return ((self.progress - start) / max(end - start, 1e-12)).clamp(0.0, 1.0)
+
+
+class Loss(NamedTuple):
+    """What a turn minimises, as named terms already weighted, and what is only worth watching."""
+
+    terms: dict[str, Tensor]
+    watched: dict[str, Tensor] = {}  # noqa: RUF012 - a NamedTuple default, never mutated
+
+    @property
+    def total(self) -> Tensor:
+        return torch.stack(tuple(self.terms.values())).sum()
+
+
+class Nets(Mapping[str, Net]):
+    """The players as functions of their inputs alone; `averaged` holds those whose weights are averaged over time."""
+
+    def __init__(self, players: Mapping[str, Net], averaged: Mapping[str, Net]) -> None:
+        self._players = players
+        self.averaged = averaged
+
+    def __getitem__(self, name: str) -> Net:
+        return self._players[name]
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._players)
+
+    def __len__(self) -> int:
+        return len(self._players)
+
+
+TurnLoss = Callable[[Nets, Batch, Any, Clock], Loss]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """`players` (one, or several who move together) take a step down `loss`; `repeat` times, each on a fresh batch."""
+
+    players: str | tuple[str, ...]
+    loss: TurnLoss
+    repeat: int = 1
+
+    @property
+    def movers(self) -> tuple[str, ...]:
+        return (self.players,) if isinstance(self.players, str) else self.players
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the game: `epochs` passes through the data, one round a batch, each round its turns in order.
+
+    Rounds take turns too: with several, step t plays round t modulo their number (a costly penalty every fourth step,
+    say). `optimizer`: one for all who move, or one by name; they start afresh with every phase.
+    """
+
+    name: str
+    epochs: int
+    batch_size: int
+    rounds: Sequence[Sequence[Turn]]
+    optimizer: Optimizer | Mapping[str, Optimizer]
+
+    def optimizer_of(self, player: str) -> Optimizer:
+        return self.optimizer[player] if isinstance(self.optimizer, Mapping) else self.optimizer
+
+
+class Config(BaseModel):
+    """A method's options: frozen, unknown keys refused; the fields with their help are the command line's options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Preset(NamedTuple):
+    """A named set of options: what it is for, what it gave and cost where it was measured, and the values it sets."""
+
+    description: str
+    values: dict[str, Any]
+
+
+class Method(ABC):
+    """A game of adversarial clustering. Subclasses describe it; see `clustergan.py` for one that is complete."""
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+    Config: ClassVar[type[Config]]
+    encoder: ClassVar[str]  # the player that embeds data; its batch norm is calibrated on them before it is used
+
+    def __init__(self, config: Any, task: Task) -> None:
+        self.config = config
+        self.task = task
+
+    @classmethod
+    @abstractmethod
+    def presets(cls, task: Task) -> dict[str, Preset]:
+        """Named settings for this kind of data; `default`, `paper` and `smoke` always exist."""
+
+    @abstractmethod
+    def players(self) -> Modules:
+        """Freshly initialised networks by name (from the global random state, which the engine seeds)."""
+
+    def initialise(self, players: Modules, inputs: Tensor) -> None:  # noqa: B027 - most games need none
+        """Set what a player takes from the data before the first turn (whitening, say); `inputs` are scaled."""
+
+    def averages(self) -> dict[str, float]:
+        """Rate of the exponential average of each player whose weights are averaged."""
+        return {}
+
+    @abstractmethod
+    def phases(self) -> list[Phase]:
+        """The game from beginning to end."""
+
+    @abstractmethod
+    def draw(self, n: int, rng: torch.Generator) -> Any:
+        """Every random number that one step on a batch of `n` uses, as a tuple of tensors on `rng`'s device."""
+
+    @abstractmethod
+    def embed(self, nets: Nets, inputs: Tensor) -> Tensor:
+        """Embedding `(b, m)` of real samples `(b, *shape)` by the trained players."""
+
+    @abstractmethod
+    def centres(self, embedding: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        """What `assign` needs beyond the players, learnt from the whole embedding `(n, m)`."""
+
+    @abstractmethod
+    def assign(self, embedding: NDArray[np.float32], centres: NDArray[np.float32]) -> Prediction:
+        """Clusters `(n,)` in `0 .. n_clusters - 1`, one array a rule; the first rule is the paper's."""
+
+    @abstractmethod
+    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor:
+        """Generated samples `(n_clusters, per_cluster, *shape)`."""
+
+    def extensions(self) -> list[str]:
+        """The ingredients in use that are not in the paper: they mark the run's row with a '+'."""
+        return []

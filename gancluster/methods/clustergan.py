@@ -1,0 +1,290 @@
+"""ClusterGAN: *Balanced Self-Paced Learning for Generative Adversarial Clustering Network* (CVPR 2019).
+
+Three players. The generator G turns a latent code z into a sample; the clusterer C turns a sample x into a code; the
+discriminator D sees pairs, and asks which player made them:
+
+    real pair   (C(x), x)          a true sample with the clusterer's code
+    fake pair   (z, G(z))          a true code with the generator's sample
+
+When D cannot tell (Eq. 2), C inverts G, and C's codes of real data are distributed as the prior's: disjoint blocks, one
+a cluster, equally often. Minimum entropy (Eq. 3) makes C decide, self-paced and balanced over clusters (Eq. 5-6);
+consistency (Eq. 7) makes it decide alike for a sample and its augmentation. Clusters are K-means of C's codes.
+
+What the paper does not have is marked *extension*: `default` uses it, `paper` does not.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from gancluster import registry
+from gancluster.critics import Critic
+from gancluster.data.warp import Warp, draw_warp, warp
+from gancluster.methods import base, codes, contrast, self_paced
+from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.methods.kmeans import kmeans_centres, nearest
+from gancluster.networks import compact
+from gancluster.optim import Adam, Linear
+
+
+class Config(base.Config):
+    """ClusterGAN's options; the defaults are the preset `default` for images of 16x16 and more."""
+
+    epochs: int = Field(40, ge=1, description="passes of the adversarial game through the data")
+    batch_size: int = Field(100, ge=2, description="samples in a batch")
+    lr: float = Field(5e-4, gt=0, description="Adam's learning rate at the start")
+    lr_end: float = Field(5e-5, ge=0, description="Adam's learning rate at the end (linear between)")
+    clip: float | None = Field(None, gt=0, description="bound on the norm of each player's gradient")
+    networks: Literal["compact", "triple-gan"] = Field("compact", description="architecture of the three players")
+
+    code_size: int = Field(100, ge=2, description="m, the length of a latent code")
+    code_noise: float = Field(0.5, ge=0, description="width of the code's noise at the start")
+    code_noise_end: float = Field(0.1, ge=0, description="width of the code's noise at the end (linear between)")
+    blur: codes.Blur = Field("scaled", description="how noise softens a code: scaled to [0, 1], or additive as printed")
+    separate_noise: bool = Field(True, description="extension: D sees codes under fresh noise, on both sides")
+
+    gan: bool = Field(True, description="play against D and G (Eq. 2); off: the paper's first ablation")
+    critic: str = Field("r1", description="adversarial objective (gan is the printed one)")
+    adversarial_weight: float = Field(1.0, ge=0, description="weight of C's adversarial loss")
+    warp_discriminator: bool = Field(True, description="extension: D sees warped samples, true and generated alike")
+    pairs_weight: float = Field(1.0, ge=0, description="extension: weight of C's loss on the codes of generated samples")
+
+    entropy_weight: float = Field(0.3, ge=0, description="weight of the minimum-entropy loss (Eq. 3)")
+    entropy_from: float = Field(0.5, ge=0, le=1, description="share of training after which entropy is minimised")
+    pace: Literal["balanced", "plain", "none"] = Field("balanced", description="self-paced weights of the entropy")
+    kappa: float = Field(1.0, ge=0, description="strength of the balance over clusters")
+    schedule: self_paced.Schedule = Field("fraction", description="what grows linearly: selected fraction or threshold")
+    form: self_paced.Form = Field("corrected", description="Theorem 1: corrected, or as printed (erratum B1)")
+
+    consistency: bool = Field(True, description="C's codes of a sample and of its augmentation agree (Eq. 7)")
+    consistency_weight: float = Field(1.0, ge=0, description="weight of consistency; at 1 a changed cluster costs 2")
+    consistency_ramp: float = Field(0.5, ge=0, le=1, description="share of training over which its weight grows from 0")
+    teacher: bool = Field(True, description="extension: consistency follows C's average over time")
+    warp: float = Field(1.0, ge=0, description="strength of the warps that augment images; 0: noise alone, as printed")
+    noise: float = Field(0.1, ge=0, description="standard deviation of the noise that augments samples")
+
+    average: float = Field(0.01, gt=0, le=1, description="rate of the average of C's weights; 1: the last weights")
+    warmup_epochs: int = Field(30, ge=0, description="extension: epochs of instance discrimination for C's body")
+    warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
+    warmup_lr: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
+
+
+class Noise(NamedTuple):
+    """Every random number of one step on n samples.
+
+    `codes` `(n, m)`: clean block codes. `uniform` `(3, n, m)`: their noise before G, on D's fake and D's real side.
+    `warps`: one for real samples, one for fakes. `mix` `(n,)`: for penalties between both sides.
+    """
+
+    codes: Tensor
+    uniform: Tensor
+    warps: tuple[Warp, Warp]
+    mix: Tensor
+
+
+class ClusterGAN(base.Method):
+    """The game, its losses, and what its clusterer says of new samples."""
+
+    name: ClassVar[str] = "clustergan"
+    paper: ClassVar[str] = (
+        "Ghasedi Dizaji, Wang, Deng, Huang: Balanced Self-Paced Learning for Generative Adversarial Clustering Network, "
+        "CVPR 2019"
+    )
+    Config: ClassVar[type[base.Config]] = Config
+    encoder: ClassVar[str] = "clusterer"
+    config: Config
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__(config, task)
+        self.critic: Critic = registry.find("critics", config.critic)()
+        self.table = codes.block_table(task.n_clusters, config.code_size)
+
+    # The players and their turns --------------------------------------------------------------------------------------
+
+    def players(self) -> Modules:
+        shape, size, k = self.task.shape, self.config.code_size, self.task.n_clusters
+        clusterer = compact.Clusterer(shape, size)
+        players: Modules = {"clusterer": clusterer}
+        if self.config.warmup_epochs:
+            players["head"] = contrast.head(clusterer.n_features)
+        if self.config.gan:
+            players["generator"] = compact.Generator(shape, size, self.task.pixel_range)
+            players["discriminator"] = compact.Discriminator(shape, size, k)
+        return players
+
+    def averages(self) -> dict[str, float]:
+        return {"clusterer": self.config.average}
+
+    def phases(self) -> list[Phase]:
+        c = self.config
+        adam, warmup_adam = Adam(Linear(c.lr, c.lr_end), clip=c.clip), Adam(Linear(c.warmup_lr, c.warmup_lr))
+        warmup = [[Turn(("clusterer", "head"), self.warmup_loss)]]
+        rounds = [[Turn("clusterer", self.clusterer_loss)]]
+        if c.gan:
+            free = Turn("discriminator", self.discriminator_loss, self.critic.repeat)
+            held = Turn("discriminator", self.penalised_discriminator_loss, self.critic.repeat)
+            others = [Turn("generator", self.generator_loss), *rounds[0]]
+            rounds = [[held, *others], *[[free, *others]] * (self.critic.every - 1)]
+        return [
+            Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, warmup, warmup_adam),
+            Phase("adversarial", c.epochs, c.batch_size, rounds, adam),
+        ]
+
+    def draw(self, n: int, rng: torch.Generator) -> Noise:
+        table = self.table.to(rng.device)
+        return Noise(
+            codes=table[codes.balanced_clusters(n, self.task.n_clusters, rng)],
+            uniform=torch.rand(3, n, self.config.code_size, generator=rng, device=rng.device),
+            warps=(self._draw_warp(n, rng), self._draw_warp(n, rng)),
+            mix=torch.rand(n, generator=rng, device=rng.device),
+        )
+
+    # Pairs and losses ---------------------------------------------------------------------------------------------------
+
+    def real_pair(self, code: Tensor, sample: Tensor, noise: Noise, clock: Clock) -> tuple[Tensor, Tensor]:
+        """(C(x), x): codes `(b, m)` and samples `(b, *shape)` as D sees them."""
+        if self.config.separate_noise:
+            code = codes.blurred(code, noise.uniform[2], self.code_noise(clock), self.config.blur)
+        return code, self.augment(sample, noise.warps[0]) if self.config.warp_discriminator else sample
+
+    def fake_pair(self, nets: Nets, noise: Noise, clock: Clock) -> tuple[Tensor, Tensor]:
+        """(z, G(z)): codes `(b, m)` and samples `(b, *shape)` as D sees them."""
+        sample = self.generated(nets, noise, clock)
+        uniform = noise.uniform[1 if self.config.separate_noise else 0]
+        code = codes.blurred(noise.codes, uniform, self.code_noise(clock), self.config.blur)
+        return code, self.augment(sample, noise.warps[1]) if self.config.warp_discriminator else sample
+
+    def both_pairs(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> tuple[tuple[Tensor, Tensor], ...]:
+        """What D compares: a real pair and a fake pair a sample."""
+        code = nets["clusterer"](batch.inputs)
+        return self.real_pair(code, batch.inputs, noise, clock), self.fake_pair(nets, noise, clock)
+
+    def discriminator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """Eq. 2 for D: real pairs up, fake pairs down; 2 log 2 = 1.39 when it cannot tell."""
+        D, real, fake = nets["discriminator"], *self.both_pairs(nets, batch, noise, clock)
+        return Loss({"adversarial": self.critic.discriminator_loss(D(*real), D(*fake))})
+
+    def penalised_discriminator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """The same with the critic's penalty on D's slope, played every `critic.every` steps."""
+        D, real, fake = nets["discriminator"], *self.both_pairs(nets, batch, noise, clock)
+        terms = {"adversarial": self.critic.discriminator_loss(D(*real), D(*fake))}
+        penalty = self.critic.penalty(D, real, fake, noise.mix)
+        return Loss(terms if penalty is None else terms | {"penalty": self.critic.every * penalty})
+
+    def generator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """Eq. 2 for G: its pairs pass for real ones."""
+        fake = nets["discriminator"](*self.fake_pair(nets, noise, clock))
+        return Loss({"adversarial": self.critic.generator_loss(fake)})
+
+    def clusterer_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """Algorithm 1, line 5: the adversarial, minimum-entropy and consistency losses of C, and its extension."""
+        c, C = self.config, nets["clusterer"]
+        code = C(batch.inputs)
+        entropy, selected = self.entropy_loss(code, clock)
+        terms = {"entropy": c.entropy_weight * (clock.progress >= c.entropy_from) * entropy}
+        watched = {"selected": selected}
+        if c.gan:
+            real = nets["discriminator"](*self.real_pair(code, batch.inputs, noise, clock))
+            terms["adversarial"] = c.adversarial_weight * self.critic.generator_loss(-real)
+        if c.consistency:
+            watched["inconsistency"] = self.consistency_loss(nets, code, batch, noise)
+            ramp = clock.ramp(0.0, c.consistency_ramp)
+            terms["consistency"] = c.consistency_weight * ramp * watched["inconsistency"]
+        if c.gan and c.pairs_weight:
+            generated = self.augment(self.generated(nets, noise, clock), noise.warps[1])
+            terms["pairs"] = c.pairs_weight * F.binary_cross_entropy(C(generated), noise.codes)
+        return Loss(terms, watched)
+
+    def entropy_loss(self, code: Tensor, clock: Clock) -> tuple[Tensor, Tensor]:
+        """Eq. 3 with self-paced weights nu (Eq. 5-6): mean of nu_i l_i, and the selected share, mean of nu_i.
+
+        A sample belongs to the cluster whose block is most active; nu is computed without gradient, then held.
+        """
+        c = self.config
+        losses = self_paced.pairwise_entropy(code)
+        if c.pace == "none":
+            return losses.mean(), torch.ones_like(losses).mean()
+        clusters = codes.block_means(code.detach(), self.table.to(code.device)).argmax(1)
+        kappa = c.kappa if c.pace == "balanced" else 0.0
+        nu = self_paced.paced_weights(
+            losses.detach(), clusters, self.task.n_clusters, clock.progress, kappa, c.form, c.schedule
+        )
+        return (nu * losses).mean(), nu.mean()
+
+    def consistency_loss(self, nets: Nets, code: Tensor, batch: Batch, noise: Noise) -> Tensor:
+        """Eq. 7: mean of ||C(x) - C(x~)||² over m / K, so that a full change of cluster counts 2."""
+        augmented = nets["clusterer"](self.augment(batch.inputs, noise.warps[0]))
+        target = nets.averaged["clusterer"](batch.inputs).detach() if self.config.teacher else code
+        block = self.config.code_size / self.task.n_clusters
+        return (augmented - target).square().sum(1).mean() / block
+
+    def warmup_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """Extension: two warps of a sample attract, other samples repel."""
+        views = [nets["clusterer"](self.augment(batch.inputs, w), features=True) for w in noise.warps]
+        return Loss({"instances": contrast.instance_discrimination(*[nets["head"](view) for view in views])})
+
+    # Their parts ----------------------------------------------------------------------------------------------------------
+
+    def generated(self, nets: Nets, noise: Noise, clock: Clock) -> Tensor:
+        """G's samples `(b, *shape)` from the noisy codes."""
+        width = self.code_noise(clock)
+        sample: Tensor = nets["generator"](codes.blurred(noise.codes, noise.uniform[0], width, self.config.blur))
+        return sample
+
+    def code_noise(self, clock: Clock) -> Tensor:
+        """Width of the code's noise now."""
+        start, end = self.config.code_noise, self.config.code_noise_end
+        return start + (end - start) * clock.progress
+
+    def augment(self, samples: Tensor, by: Warp) -> Tensor:
+        """The augmentation that consistency asks C to ignore."""
+        low, high = self.task.pixel_range
+        return warp(samples, by, self.config.warp, self.config.noise * (high - low))
+
+    def _draw_warp(self, n: int, rng: torch.Generator) -> Warp:
+        return draw_warp(n, self.task.shape, self.task.flips, rng)
+
+    # After training -------------------------------------------------------------------------------------------------------
+
+    def embed(self, nets: Nets, inputs: Tensor) -> Tensor:
+        """C's codes `(b, m)` in (0, 1)."""
+        code: Tensor = nets["clusterer"](inputs)
+        return code
+
+    def centres(self, embedding: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        """K-means of the codes at unit length (the similarity of Eq. 3 is a cosine): `(n_clusters, m)`."""
+        return kmeans_centres(embedding, self.task.n_clusters, seed)
+
+    def assign(self, embedding: NDArray[np.float32], centres: NDArray[np.float32]) -> Prediction:
+        """`kmeans`: the nearest centre, the paper's rule. `block`: the most active block; far apart, C never aligned."""
+        block = codes.block_means(torch.from_numpy(embedding), self.table).argmax(1).numpy()
+        return {"kmeans": nearest(embedding, centres), "block": block}
+
+    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor:
+        """G's samples `(n_clusters, per_cluster, *shape)` from codes under the noise of the end of training."""
+        clean = self.table.to(rng.device).repeat_interleave(per_cluster, 0)
+        uniform = torch.rand(clean.shape, generator=rng, device=rng.device)
+        samples = nets["generator"](codes.blurred(clean, uniform, self.config.code_noise_end, self.config.blur))
+        return samples.unflatten(0, (self.task.n_clusters, per_cluster))
+
+    def extensions(self) -> list[str]:
+        c = self.config
+        used = {
+            "warm-up": c.warmup_epochs > 0,
+            "separate noise": c.gan and c.separate_noise,
+            "warped discriminator": c.gan and c.warp_discriminator,
+            "generated pairs": c.gan and c.pairs_weight > 0,
+            "teacher": c.consistency and c.teacher,
+        }
+        return [name for name, on in used.items() if on]
+
+    @classmethod
+    def presets(cls, task: Task) -> dict[str, Preset]:
+        return {"default": Preset("", {}), "paper": Preset("", {}), "smoke": Preset("", {})}

@@ -1,0 +1,27 @@
+"""K-means of embeddings at unit length, as methods with a K-means rule use it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+STARTS = 20
+
+
+def kmeans_centres(embedding: NDArray[np.float32], n_clusters: int, seed: int) -> NDArray[np.float32]:
+    """Best of 20 starts of K-means on `(n, m)`, each sample scaled to length 1: centres `(n_clusters, m)`."""
+    from sklearn.cluster import KMeans
+
+    fitted = KMeans(n_clusters, n_init=STARTS, random_state=seed).fit(unit_length(embedding))
+    return np.asarray(fitted.cluster_centers_, np.float32)
+
+
+def nearest(embedding: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The centre nearest to each sample of `(n, m)` at unit length: `(n,)`."""
+    distances = (centres**2).sum(1) - 2 * unit_length(embedding) @ centres.T
+    return distances.argmin(1)
+
+
+def unit_length(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row divided by its Euclidean norm."""
+    return embedding / np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
