@@ -19,7 +19,7 @@ from torch.func import functional_call
 
 from gancluster.data.batches import Batches, generator
 from gancluster.errors import Diverged
-from gancluster.methods.base import Batch, Clock, Loss, Method, Modules, Nets, Phase, Turn
+from gancluster.methods.base import Batch, Clock, Method, Modules, Nets, Phase, Turn
 from gancluster.optim import Memory, Tree, clip_norm
 
 ORDER, NOISE, EXTRA = 1, 2, 3  # what a random number is for: part of its generator's key
@@ -82,7 +82,13 @@ class Game:
 
     def refresh_memories(self) -> None:
         """Optimiser states of the phase that the clock stands in: fresh, as at a phase's beginning."""
-        movers = {m for phase in self.phases[self.state.phase :][:1] for turns in phase.rounds for t in turns for m in t.movers}
+        movers = {
+            m
+            for phase in self.phases[self.state.phase :][:1]
+            for turns in phase.rounds
+            for t in turns
+            for m in t.movers
+        }
         phase = self.phases[min(self.state.phase, len(self.phases) - 1)]
         self.state.memories = {m: phase.optimizer_of(m).state(self.state.players[m]) for m in sorted(movers)}
 
@@ -151,7 +157,9 @@ def _move(game: Game, phase: Phase, turn: Turn, batch: Batch, noise: Any, clock:
     moving = {m: {name: w.detach().requires_grad_() for name, w in state.players[m].items()} for m in turn.movers}
     with game.precision():
         loss = turn.loss(game.nets(moving), batch, noise, clock)
-    gradients = iter(torch.autograd.grad(loss.total, [w for tree in moving.values() for w in tree.values()], materialize_grads=True))
+    gradients = iter(
+        torch.autograd.grad(loss.total, [w for tree in moving.values() for w in tree.values()], materialize_grads=True)
+    )
     for mover in turn.movers:
         optimizer, gradient = phase.optimizer_of(mover), {name: next(gradients) for name in moving[mover]}
         if optimizer.clip is not None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.func import functional_call
 
 from gancluster.data.batches import Batches, generator
 from gancluster.engine.play import Game

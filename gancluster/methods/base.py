@@ -140,7 +140,7 @@ class Method(ABC):
 
     name: ClassVar[str]
     paper: ClassVar[str]
-    Config: ClassVar[type[Config]]
+    config_type: ClassVar[type[Config]]
     encoder: ClassVar[str]  # the player that embeds data; its batch norm is calibrated on them before it is used
 
     def __init__(self, config: Any, task: Task) -> None:

@@ -54,7 +54,9 @@ class Config(base.Config):
     critic: str = Field("r1", description="adversarial objective (gan is the printed one)")
     adversarial_weight: float = Field(1.0, ge=0, description="weight of C's adversarial loss")
     warp_discriminator: bool = Field(True, description="extension: D sees warped samples, true and generated alike")
-    pairs_weight: float = Field(1.0, ge=0, description="extension: weight of C's loss on the codes of generated samples")
+    pairs_weight: float = Field(
+        1.0, ge=0, description="extension: weight of C's loss on the codes of generated samples"
+    )
 
     entropy_weight: float = Field(0.3, ge=0, description="weight of the minimum-entropy loss (Eq. 3)")
     entropy_from: float = Field(0.5, ge=0, le=1, description="share of training after which entropy is minimised")
@@ -97,7 +99,7 @@ class ClusterGAN(base.Method):
         "Ghasedi Dizaji, Wang, Deng, Huang: Balanced Self-Paced Learning for Generative Adversarial Clustering Network, "
         "CVPR 2019"
     )
-    Config: ClassVar[type[base.Config]] = Config
+    config_type: ClassVar[type[base.Config]] = Config
     encoder: ClassVar[str] = "clusterer"
     config: Config
 
