@@ -18,11 +18,14 @@ class RunError(UserError):
 
 
 class Diverged(Exception):
-    """A loss became NaN or infinite: the run ends as FAILED and its last good checkpoint stays.
+    """A loss or a weight became NaN or infinite: the run ends as FAILED and its last good checkpoint stays.
 
     Not a `UserError`: nothing was asked wrongly, and the run folder keeps the diagnosis.
     """
 
-    def __init__(self, term: str, player: str, step: int, seed: int) -> None:
-        super().__init__(f"the loss term '{term}' of the {player} became non-finite at step {step} (seed {seed})")
-        self.term, self.player, self.step, self.seed = term, player, step, seed
+    def __init__(self, what: str, step: int, seed: int) -> None:
+        super().__init__(f"{what} became non-finite at step {step} (seed {seed})")
+
+
+class Interrupted(Exception):
+    """Somebody asked the training to stop (Ctrl-C, or SIGTERM); everything played so far is saved."""

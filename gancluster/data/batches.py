@@ -1,8 +1,7 @@
-"""The whole set on the device as it is stored, handed out in shuffled batches and scaled there."""
+"""The whole set on the device as it is stored, handed out in batches and scaled there."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,18 +16,8 @@ def scaled(stored: Tensor, pixel_range: tuple[float, float]) -> Tensor:
     return stored.to(torch.get_default_dtype()) * ((high - low) / 255) + low
 
 
-def generator(device: torch.device | str, *key: int) -> torch.Generator:
-    """A random generator that is a function of `key` alone.
-
-    Every random number of a run comes from a generator keyed by (seed, purpose, step), so a run has no random state to
-    save, and seed k of many gives what seed k alone gives.
-    """
-    word = np.random.SeedSequence(key).generate_state(1, np.uint32)
-    return torch.Generator(device).manual_seed(int(word[0]))
-
-
 class Batches:
-    """Every sample of a data set on `device`, in the type it is stored in (uint8 stays uint8)."""
+    """Every sample of a data set on `device`, in the type it is stored in (uint8 stays uint8); no labels."""
 
     def __init__(self, dataset: Dataset, device: torch.device | str = "cpu") -> None:
         self.stored = torch.as_tensor(dataset.inputs).to(device)
@@ -36,10 +25,6 @@ class Batches:
 
     def __len__(self) -> int:
         return len(self.stored)
-
-    def order(self, seed: int, epoch: int) -> Tensor:
-        """The permutation `(n,)` that epoch `epoch` of run `seed` goes through."""
-        return torch.randperm(len(self), generator=generator("cpu", seed, 1, epoch)).to(self.stored.device)
 
     def at(self, index: Tensor) -> Tensor:
         """Samples at `index` `(b,)`, scaled, `(b, *shape)`."""

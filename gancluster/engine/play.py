@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from gancluster.data.batches import Batches, generator
-from gancluster.errors import Diverged
-from gancluster.methods.base import Batch, Clock, Method, Modules, Nets, Phase, Turn
+from gancluster.data.batches import Batches
+from gancluster.engine.randomness import Purpose, generator
+from gancluster.errors import DataError, Diverged
+from gancluster.methods.base import Batch, Clock, Loss, Method, Modules, Nets, Phase, Turn
 from gancluster.optim import Memory, Tree, clip_norm
 
-ORDER, NOISE, EXTRA = 1, 2, 3  # what a random number is for: part of its generator's key
+FIRST_LOOK = 1000  # samples that `Method.initialise` sees
 
 Row = dict[str, float | int | str]
 
@@ -38,7 +39,7 @@ class State:
     players: dict[str, Tree]
     buffers: dict[str, Tree]
     averages: dict[str, Tree]
-    memories: dict[str, Memory]
+    memories: dict[str, Memory] = field(default_factory=dict)
     phase: int = 0
     epoch: int = 0
     step: int = 0
@@ -47,13 +48,13 @@ class State:
 
 
 class Moment(NamedTuple):
-    """Where the game stands after a step: step `step` of `steps` in this epoch; `row` of the log when an epoch ends."""
+    """Where the game stands after a step; `row`: what the log says of the epoch that this step ended, if it did."""
 
     phase: str
     epoch: int
     epochs: int
-    step: int
-    steps: int
+    played: int
+    total: int
     row: Row | None
 
 
@@ -64,12 +65,13 @@ class Game:
         self.method, self.batches, self.seed, self.bfloat16 = method, batches, seed, bfloat16
         self.device = batches.stored.device
         self.phases = [phase for phase in method.phases() if phase.epochs > 0]
+        for phase in self.phases:
+            _check_batch(phase, len(batches))
         self.modules = self._fresh_players()
         self.state = State(
             players={name: _owned(dict(m.named_parameters())) for name, m in self.modules.items()},
             buffers={name: _owned(dict(m.named_buffers())) for name, m in self.modules.items()},
             averages={name: _owned(dict(self.modules[name].named_parameters())) for name in method.averages()},
-            memories={},
         )
         self.refresh_memories()
 
@@ -77,24 +79,33 @@ class Game:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             modules = {name: module.to(self.device) for name, module in self.method.players().items()}
-        self.method.initialise(modules, self.batches.at(self.order(0, 0)[:1000]))
+        self.method.initialise(modules, self.batches.at(self.order(0, 0)[:FIRST_LOOK]))
         return modules
 
+    @property
+    def is_over(self) -> bool:
+        return self.state.phase == len(self.phases)
+
+    @property
+    def total(self) -> int:
+        """Steps from the beginning to the end."""
+        return sum(phase.epochs * self.steps(phase) for phase in self.phases)
+
+    def steps(self, phase: Phase) -> int:
+        """Steps in an epoch of `phase`: whole batches only."""
+        return len(self.batches) // phase.batch_size
+
     def refresh_memories(self) -> None:
-        """Optimiser states of the phase that the clock stands in: fresh, as at a phase's beginning."""
-        movers = {
-            m
-            for phase in self.phases[self.state.phase :][:1]
-            for turns in phase.rounds
-            for t in turns
-            for m in t.movers
-        }
-        phase = self.phases[min(self.state.phase, len(self.phases) - 1)]
-        self.state.memories = {m: phase.optimizer_of(m).state(self.state.players[m]) for m in sorted(movers)}
+        """Optimiser states as at the beginning of the phase that the clock stands in; none once the game is over."""
+        self.state.memories = {}
+        if not self.is_over:
+            phase = self.phases[self.state.phase]
+            for mover in sorted({m for turns in phase.rounds for turn in turns for m in turn.movers}):
+                self.state.memories[mover] = phase.optimizer_of(mover).state(self.state.players[mover])
 
     def order(self, phase: int, epoch: int) -> Tensor:
         """The permutation `(n,)` that an epoch goes through."""
-        rng = generator("cpu", self.seed, ORDER, phase, epoch)
+        rng = generator("cpu", self.seed, Purpose.ORDER, phase, epoch)
         return torch.randperm(len(self.batches), generator=rng).to(self.device)
 
     def nets(self, parameters: dict[str, Tree]) -> Nets:
@@ -114,19 +125,16 @@ class Game:
 
 def play(game: Game) -> Iterator[Moment]:
     """Play from where the state stands to the end of the last phase; `Diverged` once a loss is not finite."""
-    state, order = game.state, None
-    while state.phase < len(game.phases):
-        phase = game.phases[state.phase]
-        size = min(phase.batch_size, len(game.batches))
-        steps = len(game.batches) // size
+    state, total, order = game.state, game.total, None
+    while not game.is_over:
+        phase, epoch = game.phases[state.phase], state.epoch
+        size, steps = phase.batch_size, game.steps(phase)
         if order is None or state.step == 0:
-            order = game.order(state.phase, state.epoch)
-        _play_step(game, phase, order[state.step * size :][:size], (state.epoch + state.step / steps) / phase.epochs)
+            order = game.order(state.phase, epoch)
+        _play_step(game, phase, order[state.step * size :][:size], (epoch + state.step / steps) / phase.epochs)
         state.step, state.played = state.step + 1, state.played + 1
-        moment = Moment(phase.name, state.epoch, phase.epochs, state.step, steps, None)
-        if state.step == steps:
-            moment = moment._replace(row=_close_epoch(game, phase))
-        yield moment
+        row = _close_epoch(game, phase) if state.step == steps else None
+        yield Moment(phase.name, epoch + 1, phase.epochs, state.played, total, row)
 
 
 def _play_step(game: Game, phase: Phase, index: Tensor, progress: float) -> None:
@@ -136,38 +144,35 @@ def _play_step(game: Game, phase: Phase, index: Tensor, progress: float) -> None
     for turn in phase.rounds[game.state.played % len(phase.rounds)]:
         for again in reversed(range(turn.repeat)):
             batch, noise = shared if again == 0 else _hand(game, _extra(game, len(index), again), again)
-            _move(game, phase, turn, batch, noise, clock, phase.optimizer_of(turn.movers[0]).lr.at(progress))
+            _move(game, phase, turn, batch, noise, clock, progress)
 
 
 def _hand(game: Game, index: Tensor, again: int) -> tuple[Batch, Any]:
     """A batch of real samples and every random number that its turns use."""
-    rng = generator(game.device, game.seed, NOISE, game.state.played, again)
+    rng = generator(game.device, game.seed, Purpose.NOISE, game.state.played, again)
     return Batch(game.batches.at(index)), game.method.draw(len(index), rng)
 
 
 def _extra(game: Game, n: int, again: int) -> Tensor:
-    rng = generator("cpu", game.seed, EXTRA, game.state.played, again)
+    rng = generator("cpu", game.seed, Purpose.EXTRA, game.state.played, again)
     return torch.randint(len(game.batches), (n,), generator=rng).to(game.device)
 
 
-def _move(game: Game, phase: Phase, turn: Turn, batch: Batch, noise: Any, clock: Clock, lr: float) -> None:
+def _move(game: Game, phase: Phase, turn: Turn, batch: Batch, noise: Any, clock: Clock, progress: float) -> None:
     """One step of the turn's players down its loss, everybody else standing still."""
     state = game.state
-
     moving = {m: {name: w.detach().requires_grad_() for name, w in state.players[m].items()} for m in turn.movers}
     with game.precision():
         loss = turn.loss(game.nets(moving), batch, noise, clock)
-    gradients = iter(
-        torch.autograd.grad(loss.total, [w for tree in moving.values() for w in tree.values()], materialize_grads=True)
-    )
+    weights = [w for tree in moving.values() for w in tree.values()]
+    gradients = iter(torch.autograd.grad(loss.total, weights, materialize_grads=True))
     for mover in turn.movers:
         optimizer, gradient = phase.optimizer_of(mover), {name: next(gradients) for name in moving[mover]}
         if optimizer.clip is not None:
             clip_norm(gradient, optimizer.clip)
-        optimizer.step(state.players[mover], gradient, state.memories[mover], lr)
+        optimizer.step(state.players[mover], gradient, state.memories[mover], optimizer.lr.at(progress))
         _follow(game, mover)
-    for term, value in (loss.terms | loss.watched).items():
-        state.pending.setdefault(f"{turn.movers[0]}.{term}", []).append(value.detach())
+    _remember(state, turn.movers[0], loss)
 
 
 def _follow(game: Game, mover: str) -> None:
@@ -178,18 +183,19 @@ def _follow(game: Game, mover: str) -> None:
         torch._foreach_lerp_(list(average.values()), list(weights.values()), rate)
 
 
+def _remember(state: State, mover: str, loss: Loss) -> None:
+    """Keep the loss's terms for the epoch's row, on the device: reading them now would make it wait."""
+    for term, value in (loss.terms | loss.watched).items():
+        state.pending.setdefault(f"{mover}.{term}", []).append(value.detach())
+
+
 def _close_epoch(game: Game, phase: Phase) -> Row:
     """The log's row of the epoch that has just ended, and the clock moved on; the epoch's only wait for the device."""
     state = game.state
-    values = {name: torch.stack(found) for name, found in state.pending.items()}
-    weights = [w for tree in state.players.values() for w in tree.values()]
-    values["players.weights"] = torch.stack(torch._foreach_norm(weights))
-    means = torch.stack([v.float().mean() for v in values.values()]).tolist()
-    for (name, value), mean in zip(values.items(), means, strict=True):
-        if not torch.isfinite(torch.tensor(mean)):
-            raise _diverged(game, name, value)
-    row: Row = {"phase": phase.name, "epoch": state.epoch + 1, **dict(zip(values, means, strict=True))}
-    del row["players.weights"]
+    assert_finite(game)
+    means = {name: torch.stack(state.pending[name]).float().mean() for name in sorted(state.pending)}
+    row: Row = {"phase": phase.name, "epoch": state.epoch + 1}
+    row |= dict(zip(means, torch.stack(list(means.values())).tolist(), strict=True))
     state.pending = {}
     state.epoch, state.step = state.epoch + 1, 0
     if state.epoch == phase.epochs:
@@ -198,11 +204,26 @@ def _close_epoch(game: Game, phase: Phase) -> Row:
     return row
 
 
-def _diverged(game: Game, name: str, values: Tensor) -> Diverged:
-    player, _, term = name.partition(".")
-    first = int((~torch.isfinite(values)).nonzero()[0])
-    per_step = max(1, len(values) // game.state.step)
-    return Diverged(term, player, game.state.played - game.state.step + first // per_step + 1, game.seed)
+def assert_finite(game: Game) -> None:
+    """Raise `Diverged`, naming the first bad step, if a loss term of this epoch or a weight is NaN or infinite."""
+    state = game.state
+    for name, values in state.pending.items():
+        finite = torch.isfinite(torch.stack(values))
+        if not finite.all():
+            player, _, term = name.partition(".")
+            first = int((~finite).nonzero()[0]) * state.step // len(values)
+            raise Diverged(f"the loss term '{term}' of the {player}", state.played - state.step + first + 1, game.seed)
+    for player, tree in state.players.items():
+        if not torch.isfinite(torch.stack(torch._foreach_norm(list(tree.values())))).all():
+            raise Diverged(f"a weight of the {player}", state.played, game.seed)
+
+
+def _check_batch(phase: Phase, samples: int) -> None:
+    if phase.batch_size > samples:
+        raise DataError(
+            f"the {phase.name} phase takes batches of {phase.batch_size}, but there are {samples} samples: "
+            "lower its batch size, or give more samples"
+        )
 
 
 def _call(module: torch.nn.Module, parameters: Tree, *inputs: Tensor, **options: Any) -> Any:

@@ -2,49 +2,74 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from gancluster.data.batches import Batches, generator
+from gancluster.data.batches import Batches
+from gancluster.engine import checkpoint
 from gancluster.engine.play import Game
-from gancluster.methods.base import Nets
+from gancluster.engine.randomness import Purpose, generator
+from gancluster.methods.base import Method, Modules, Nets
 from gancluster.networks.blocks import calibrate
 
-SAMPLES = 4  # key of the generator that generated samples come from
 BATCH = 1000
 CALIBRATION = 10_000  # samples that the encoder's batch norm takes its statistics from
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A method's players in their final form: averaged weights where there are any, the encoder calibrated."""
+
+    method: Method
+    modules: Modules
+    device: torch.device
+
+    @torch.no_grad()
+    def embed(self, batches: Batches) -> NDArray[np.float32]:
+        """Embedding `(n, m)` of every sample, in the order they are stored."""
+        index = torch.arange(len(batches), device=self.device)
+        parts = [self.method.embed(self._nets(), batches.at(part)) for part in torch.split(index, BATCH)]
+        return torch.cat(parts).float().cpu().numpy()
+
+    @torch.no_grad()
+    def generate(self, per_cluster: int, seed: int) -> NDArray[np.float32]:
+        """Samples `(n_clusters, per_cluster, *shape)`; the generator's batch norm sees all of them at once."""
+        rng = generator(self.device, seed, Purpose.SAMPLES)
+        return self.method.generate(self._nets(), per_cluster, rng).float().cpu().numpy()
+
+    def _nets(self) -> Nets:
+        return Nets(self.modules, {})
+
+
 @torch.no_grad()
-def settle(game: Game) -> None:
-    """Give the encoder its final form: averaged weights, if any, and the data's statistics in its batch norms."""
-    name = game.method.encoder
-    module = game.modules[name]
-    parameters = game.state.averages.get(name, game.state.players[name])
-    module.load_state_dict(parameters | game.state.buffers[name])
+def settle(game: Game) -> Trained:
+    """The players of a game that is over; the encoder's batch norms get the data's statistics, also in `game.state`."""
+    for name, module in game.modules.items():
+        weights = game.state.averages.get(name, game.state.players[name])
+        module.load_state_dict(weights | game.state.buffers[name])
+    encoder = game.modules[game.method.encoder]
     index = game.order(0, 0)[:CALIBRATION]
-    calibrate(module, (game.batches.at(part) for part in index.split(BATCH) if len(part) > 1))
-    game.state.buffers[name] = {key: value.clone() for key, value in module.named_buffers()}
+    calibrate(encoder, (game.batches.at(part) for part in torch.split(index, BATCH) if len(part) > 1))
+    encoder.eval()
+    game.state.buffers[game.method.encoder] = {key: value.clone() for key, value in encoder.named_buffers()}
+    return Trained(game.method, game.modules, game.device)
 
 
 @torch.no_grad()
-def embed(game: Game, batches: Batches) -> NDArray[np.float32]:
-    """Embedding `(n, m)` of every sample by the settled encoder, in the order they are stored."""
-    name = game.method.encoder
-    nets = _evaluating(game)
-    game.modules[name].eval()
-    parts = [game.method.embed(nets, batches.at(i)) for i in torch.arange(len(batches)).split(BATCH)]
-    game.modules[name].train()
-    return torch.cat(parts).float().cpu().numpy()
-
-
-@torch.no_grad()
-def generate(game: Game, per_cluster: int, seed: int) -> NDArray[np.float32]:
-    """Generated samples `(n_clusters, per_cluster, *shape)`; the generator's batch norm sees all of them at once."""
-    rng = generator(game.device, seed, SAMPLES)
-    return game.method.generate(_evaluating(game), per_cluster, rng).float().cpu().numpy()
-
-
-def _evaluating(game: Game) -> Nets:
-    return game.nets(dict(game.state.averages))
+def reopen(method: Method, path: Path, device: torch.device) -> Trained:
+    """The players that `settle` left in the checkpoint at `path`."""
+    _, tensors = checkpoint.read(path, method.name)
+    modules = {name: module.to(device) for name, module in method.players().items()}
+    wanted: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        where = "averages" if name in method.averages() else "players"
+        wanted |= {f"{where}/{name}/{key}": value for key, value in module.named_parameters()}
+        wanted |= {f"buffers/{name}/{key}": value for key, value in module.named_buffers()}
+    checkpoint.fill(wanted, {name: tensors[name] for name in wanted if name in tensors}, path)
+    modules[method.encoder].eval()
+    return Trained(method, modules, device)

@@ -1,0 +1,50 @@
+"""Every file is whole or absent: written beside its place under a temporary name, flushed to the disk, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from gancluster.errors import RunError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put `content` at `path`, replacing what was there; `RunError` where the folder or the disk does not let it.
+
+    Whoever reads `path` at any moment, or after the process or the machine died at any moment, finds the old file or
+    the new one, never a part of one. The temporary file lies in the same folder, so the renaming cannot cross disks.
+    """
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        reason = (error.strerror or str(error)).lower()
+        raise RunError(
+            f"cannot write {path} ({reason}); what was there is untouched: make room, or choose another place"
+        ) from error
+
+
+def write_text(path: Path, content: str) -> None:
+    """`write_bytes` of text in UTF-8."""
+    write_bytes(path, content.encode())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a renaming last through a power cut, where folders can be opened (not on Windows)."""
+    with contextlib.suppress(PermissionError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

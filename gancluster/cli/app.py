@@ -1,0 +1,59 @@
+"""`gancluster`: the verbs, and what an error looks like (one line on stderr; 2 for the user's, 1 for a failed run)."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from gancluster import __version__
+from gancluster.cli import data, evaluate, methods, predict, runs, sample, train
+from gancluster.errors import Interrupted, UserError
+
+app = typer.Typer(
+    name="gancluster",
+    help="Adversarial clustering, compared: train a method, score it, look at what it made.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.add_typer(train.app, name="train")
+app.command("eval")(evaluate.evaluate)
+app.command()(runs.runs)
+app.command()(methods.methods)
+app.command()(sample.sample)
+app.command()(predict.predict)
+app.add_typer(data.app, name="data", help="The data sets: list them, look at one, fetch one.")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the command `gancluster`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Carry out one command line and return its exit code."""
+    try:
+        code = app(arguments, prog_name="gancluster", standalone_mode=False)
+    except (UserError, typer.TyperException) as error:
+        return _say(error.format_message() if isinstance(error, typer.TyperException) else str(error), 2)
+    except Interrupted as error:
+        return _say(f"{error}; repeat the command with --resume to go on", 130)
+    return code if isinstance(code, int) else 0
+
+
+def _say(message: str, code: int) -> int:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return code

@@ -1,0 +1,33 @@
+"""`gancluster predict RUN FILE -o labels.csv`: clusters of samples that a finished run has never seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gancluster.cli.options import RUNS, RunsDir
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A finished run's folder or name.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="An .npz file, a folder of images, or a data set's name.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write: index, cluster.")]
+DataDir = Annotated[Path | None, typer.Option(help="Where data sets lie.")]
+
+
+def predict(run: RunName, file: File, output: Output, data_dir: DataDir = None, runs_dir: RunsDir = RUNS) -> None:
+    """Assign new samples to a run's clusters."""
+    import pandas as pd
+
+    from gancluster import atomic
+    from gancluster.data import catalogue
+    from gancluster.errors import RunError
+    from gancluster.runs import find
+    from gancluster.training import assign
+
+    found = find(runs_dir, run)
+    if output.exists():
+        raise RunError(f"{output} exists and is not overwritten: choose another -o")
+    clusters = assign(found, catalogue.load(file, catalogue.data_folder(data_dir)))
+    atomic.write_text(output, pd.DataFrame({"cluster": clusters}).to_csv(index_label="index"))
+    typer.echo(f"{len(clusters)} samples in {len(set(clusters.tolist()))} clusters: {output}")

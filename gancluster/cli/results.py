@@ -1,0 +1,72 @@
+"""Results of trained runs on the terminal: a row a seed, then their mean ± standard deviation; or one JSON object."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from gancluster.runs import Run
+
+SHOWN = {"acc": "ACC", "nmi": "NMI", "ari": "ARI"}
+
+
+def show(runs: list[Run], as_json: bool) -> None:
+    """Print the results of `runs`, seeds of one request; scores are those of the paper's rule."""
+    if as_json:
+        print(json.dumps(summary(runs)))
+        return
+    console, first = Console(), runs[0].request
+    table = Table(title=f"{first.method} on {first.dataset}, n = {first.n_samples}, K = {first.n_clusters}")
+    for name in ["seed", "row", *SHOWN.values(), "empty", "largest", "seconds"]:
+        table.add_column(name, justify="left" if name == "row" else "right")
+    for run in runs:
+        table.add_row(str(run.request.seed), *_cells(run.result()))
+    scored = _scored(runs)
+    if len(scored) > 1:
+        cells = [f"{np.mean(v):.3f} ± {np.std(v, ddof=1):.3f}" for v in (_column(scored, key) for key in SHOWN)]
+        table.add_section()
+        table.add_row("mean", f"n = {len(scored)}", *cells)
+    console.print(table)
+    for run in runs:
+        result = run.result()
+        if result["status"] == "failed":
+            console.print(f"FAILED: {result['reason']}; its last good checkpoint is in {run.folder}", soft_wrap=True)
+    if extensions := runs[0].result().get("extensions"):
+        console.print(f"+ marks what is not in the paper: {', '.join(extensions)}", style="dim", soft_wrap=True)
+    console.print(f"runs: {runs[0].folder.parent}", style="dim", soft_wrap=True)
+
+
+def summary(runs: list[Run]) -> dict[str, Any]:
+    """The same as one object: `runs`, one entry a seed, and `mean` and `std` (n - 1) of every score over seeds."""
+    scored, first = _scored(runs), runs[0].request
+    keys = list(scored[0]) if scored else []
+    return {
+        "method": first.method,
+        "dataset": first.dataset,
+        "runs": [{"run": str(run.folder), "seed": run.request.seed, **run.result()} for run in runs],
+        "mean": {key: float(np.mean(_column(scored, key))) for key in keys},
+        "std": {key: float(np.std(_column(scored, key), ddof=1)) for key in keys if len(scored) > 1},
+    }
+
+
+def _scored(runs: list[Run]) -> list[dict[str, float]]:
+    """Scores by the paper's rule of each run that has any; failed runs are never averaged."""
+    return [next(iter(result["scores"].values())) for result in map(Run.result, runs) if result.get("scores")]
+
+
+def _column(scored: list[dict[str, float]], key: str) -> list[float]:
+    return [scores[key] for scores in scored]
+
+
+def _cells(result: dict[str, Any]) -> list[str]:
+    seconds = f"{result['seconds']:.0f}"
+    if result["status"] == "failed":
+        return ["FAILED", *["–"] * 5, seconds]
+    sizes = next(iter(result["sizes"].values()))
+    shape = [str(sizes.count(0)), f"{max(sizes) / sum(sizes):.2f}"]
+    scores = next(iter(result["scores"].values())) if result["scores"] else None
+    return [result["row"], *(f"{scores[key]:.3f}" if scores else "–" for key in SHOWN), *shape, seconds]

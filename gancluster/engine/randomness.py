@@ -1,0 +1,27 @@
+"""Where every random number of a run comes from: a generator keyed by (seed, purpose, place), never by history.
+
+So a run has no random state to save: stopped anywhere it goes on as if nothing had happened, and seed k of many gives
+what seed k alone gives.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+import torch
+
+
+class Purpose(IntEnum):
+    """What a random number is for: part of its generator's key, so that no two uses share numbers."""
+
+    ORDER = 1  # an epoch's permutation, at (phase, epoch)
+    NOISE = 2  # what the method draws for a step, at (step, repetition)
+    EXTRA = 3  # the batch of a turn's earlier repetition, at (step, repetition)
+    SAMPLES = 4  # samples generated after training
+
+
+def generator(device: torch.device | str, seed: int, purpose: Purpose, *place: int) -> torch.Generator:
+    """A fresh generator on `device`, a function of its key alone."""
+    word = np.random.SeedSequence((seed, purpose, *place)).generate_state(1, np.uint32)
+    return torch.Generator(device).manual_seed(int(word[0]))

@@ -1,0 +1,186 @@
+"""A run's folder: what was asked (config.json), what happened (log.csv, checkpoint), what came out (result.json, …).
+
+`runs/<data set>/<method>/<preset>-s<seed>-<key>/`, where the key is a hash of everything that can change the result:
+the same request always has the same folder, so a finished run is never trained twice and a stopped one is found again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gancluster import __version__, atomic
+from gancluster.errors import RunError
+
+FORMAT = 1
+NOT_IN_KEY = {"source", "command"}  # how the data were found and how it was asked do not change the result
+
+Status = Literal["finished", "failed", "unfinished"]
+Row = dict[str, float | int | str]
+
+
+class Request(BaseModel):
+    """Everything that a run was asked for, enough to repeat it; `source`: the data set's name or path."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    version: str = __version__
+    method: str
+    preset: str
+    options: dict[str, Any]
+    dataset: str
+    source: str
+    split: str
+    limit: int | None
+    sha256: str
+    n_samples: int
+    shape: tuple[int, ...]
+    pixel_range: tuple[float, float]
+    flips: bool
+    n_clusters: int
+    seed: int
+    device: str
+    precision: str
+    threads: int
+    command: str = ""
+
+    @property
+    def key(self) -> str:
+        """Hash of all that can change the result: equal keys, equal results (on one kind of processor)."""
+        return hashlib.sha256(self.model_dump_json(exclude=NOT_IN_KEY).encode()).hexdigest()
+
+    @property
+    def folder(self) -> Path:
+        """Where the run lies within the runs' root."""
+        dataset = re.sub(r"[^\w.-]+", "-", self.dataset)
+        return Path(dataset, self.method, f"{self.preset}-s{self.seed}-{self.key[:8]}")
+
+
+class Run:
+    """One run's folder. `open` an existing one, `place` a new one."""
+
+    def __init__(self, folder: Path, request: Request) -> None:
+        self.folder, self.request = folder, request
+        self.checkpoint = folder / "checkpoint.safetensors"
+
+    @classmethod
+    def place(cls, root: Path, request: Request) -> Run:
+        """The run of `request` below `root`: as it stands if it was begun before, else a new folder for it."""
+        run = cls(root / request.folder, request)
+        if (run.folder / "config.json").exists():
+            return cls.open(run.folder)
+        try:
+            run.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise RunError(f"cannot make the run folder {run.folder} ({reason}); choose another --runs-dir") from error
+        atomic.write_text(run.folder / "config.json", request.model_dump_json(indent=2) + "\n")
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """The run in `folder`; `RunError` if there is none, or one of another version."""
+        config = _json(folder / "config.json", f"{folder} is not a run: gancluster runs lists those there are")
+        if config.get("format") != FORMAT:
+            theirs, version = config.get("format"), config.get("version")
+            raise RunError(f"{folder} has run format {theirs}, not {FORMAT}: open it with gancluster {version}")
+        try:
+            return cls(folder, Request.model_validate(config))
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise RunError(
+                f"{folder / 'config.json'} is damaged at '{where}': remove the folder, train again"
+            ) from error
+
+    @property
+    def status(self) -> Status:
+        """A run is over when its result exists, which is written last."""
+        return self.result()["status"] if (self.folder / "result.json").exists() else "unfinished"
+
+    def result(self) -> dict[str, Any]:
+        """What came out: `status`, `row`, `extensions`, `scores` by rule, `sizes` by rule, `seconds`, `machine`."""
+        return _json(self.folder / "result.json", f"{self.folder} is not finished: repeat its command with --resume")
+
+    def finish(self, result: dict[str, Any]) -> None:
+        atomic.write_text(self.folder / "result.json", json.dumps(result, indent=2) + "\n")
+
+    def log(self) -> pd.DataFrame:
+        """One row an epoch: `phase`, `epoch`, `seconds` so far, and the mean of every loss term `player.term`."""
+        path = self.folder / "log.csv"
+        try:
+            return pd.read_csv(path, float_precision="round_trip")
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error}): repeat the run's command with --resume") from error
+
+    def write_log(self, rows: list[Row]) -> None:
+        atomic.write_text(self.folder / "log.csv", pd.DataFrame(rows).to_csv(index=False))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """`embedding` `(n, m)`, `centres`, `labels` `(n,)` where the data have them, and `clusters/<rule>` `(n,)`."""
+        path = self.folder / "embedding.npz"
+        if not path.exists():
+            raise RunError(f"{self.folder} is not finished: repeat its command with --resume")
+        try:
+            with np.load(path) as stored:
+                return dict(stored)
+        except Exception as error:  # zipfile, zlib and numpy each raise their own
+            raise RunError(f"{path} is damaged ({error}): remove the folder and train again") from error
+
+    def write_arrays(self, arrays: dict[str, Any]) -> None:
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        atomic.write_bytes(self.folder / "embedding.npz", buffer.getvalue())
+
+
+def every(root: Path) -> list[Run]:
+    """All runs below `root`, the newest first; folders that are no runs of this version are passed over."""
+    found = []
+    for config in root.glob("*/*/*/config.json"):
+        try:
+            found.append((_newest(config.parent), Run.open(config.parent)))
+        except RunError:
+            continue
+    return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def find(root: Path, which: str | None) -> Run:
+    """The run called `which`: a folder, or a run's name or its beginning; the newest finished one without a name."""
+    if which is not None and Path(which).is_dir():
+        return Run.open(Path(which))
+    runs = every(root)
+    if which is None:
+        runs = [run for run in runs if run.status == "finished"][:1]
+        if not runs:
+            raise RunError(f"there is no finished run in {root}: gancluster train clustergan makes one")
+        return runs[0]
+    matching = [run for run in runs if run.folder.name.startswith(which) or run.request.key.startswith(which)]
+    if len(matching) != 1:
+        count = "no run" if not matching else f"{len(matching)} runs"
+        raise RunError(f"{count} in {root} called '{which}': gancluster runs lists them")
+    return matching[0]
+
+
+def _newest(folder: Path) -> float:
+    return max(file.stat().st_mtime for file in folder.iterdir())
+
+
+def _json(path: Path, missing: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise RunError(missing) from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged ({error}): remove the folder and train again") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is damaged (not an object): remove the folder and train again")
+    return content
