@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gancluster.errors import DataError
 
 Split = Literal["all", "train", "test"]
 
@@ -19,7 +21,7 @@ class Dataset:
     """Samples to cluster.
 
     `inputs`: images `(n, channels, height, width)` uint8, or vectors `(n, d)` float32.
-    `labels`: int64 `(n,)` in `0 .. n_classes - 1`, for scoring only, or None.
+    `labels`: int64 `(n,)` in `0 .. n_classes - 1`, -1 where unknown, for scoring only; or None.
     `pixel_range`: what 0 and 255 become before a network sees them (images only); the papers use (0, 1) or (-1, 1).
     `flips`: whether a mirrored image is still the same kind of thing (photographs: yes; digits: no).
     """
@@ -48,8 +50,9 @@ class Dataset:
     @property
     def sha256(self) -> str:
         """Hash of shape, type and values of the inputs: two data sets with the same hash train the same run."""
-        head = f"{self.inputs.dtype}{self.inputs.shape}".encode()
-        return hashlib.sha256(head + np.ascontiguousarray(self.inputs).tobytes()).hexdigest()
+        digest = hashlib.sha256(f"{self.inputs.dtype}{self.inputs.shape}".encode())
+        digest.update(np.ascontiguousarray(self.inputs).data)
+        return digest.hexdigest()
 
     def unlabelled(self) -> Dataset:
         """The same samples without labels: all that methods and engine are ever handed (the label firewall)."""
@@ -64,10 +67,33 @@ class Dataset:
 class Source:
     """A data set that can be asked for by name.
 
-    `read(data_dir, split)` returns it or raises `DataError` saying what to do; `fetch(data_dir)` downloads it, and is
-    None where nothing can be fetched (it is embedded, or the user must supply a file).
+    `read(data_dir, split)` returns it or raises `DataError` saying what to do; it writes nothing. `fetch(data_dir)`
+    downloads it, and is None where nothing can be fetched. `files(data_dir)` lists the files it would be read from,
+    none where any of them is missing, and is None where it needs no file; `wanted` names those files for the user.
     """
 
     summary: str
     read: Callable[[Path, Split], Dataset]
     fetch: Callable[[Path], None] | None = None
+    files: Callable[[Path], list[Path]] | None = None
+    wanted: str = ""
+
+
+def parts(split: Split) -> tuple[Literal["train", "test"], ...]:
+    """The published parts that `split` is made of; all: train followed by test, as the papers cluster them."""
+    return ("train", "test") if split == "all" else (split,)
+
+
+def only_whole(name: str, split: Split) -> None:
+    """`DataError` unless all of a data set is asked for that was never split in public."""
+    if split != "all":
+        raise DataError(f"{name} has no published train and test parts: ask for split 'all'")
+
+
+def require_finite(name: str, inputs: NDArray[Any]) -> None:
+    """`DataError` that counts the NaN and infinite values of `inputs` `(n, ...)`, where there are any."""
+    finite = np.isfinite(inputs)
+    if not finite.all():
+        first = tuple(int(i) for i in np.argwhere(~finite)[0])
+        count = int(finite.size - np.count_nonzero(finite))
+        raise DataError(f"{name} has {count} NaN or infinite values, the first at {first}: replace or drop them")

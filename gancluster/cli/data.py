@@ -1,0 +1,76 @@
+"""`gancluster data list | info NAME | fetch NAME`: which data sets there are, what one is made of, and getting it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gancluster.cli.options import Json
+from gancluster.data import catalogue
+from gancluster.data.dataset import Split
+
+DataDir = Annotated[
+    Path | None, typer.Option(help="Where data sets lie (default: $GANCLUSTER_DATA, or a cache folder).")
+]
+Name = Annotated[str, typer.Argument(help="A data set's name, or the path of an .npz or a folder of images.")]
+Part = Annotated[Split, typer.Option(help="Which published part; all: train followed by test.")]
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("list")
+def list_all(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """List every data set that has a name, and whether it is here."""
+    folder = catalogue.data_folder(data_dir)
+    entries = catalogue.entries(folder)
+    if as_json:
+        print(json.dumps({"data_dir": str(folder), "datasets": [asdict(entry) for entry in entries]}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "here", "where from", "what it is", title=f"data sets (in {folder})")
+    table.columns[0].no_wrap = True
+    for entry in entries:
+        table.add_row(entry.name, "yes" if entry.here else "no", _where_from(entry), entry.summary)
+    Console(markup=False).print(table)
+
+
+@app.command()
+def info(name: Name, data_dir: DataDir = None, split: Part = "all", as_json: Json = False) -> None:
+    """Read a data set, check it, and tell what it is made of."""
+    folder = catalogue.data_folder(data_dir)
+    facts = catalogue.facts(catalogue.load(name, folder, split))
+    facts["files"] = [str(path) for path in catalogue.files_of(name, folder)]
+    if as_json:
+        print(json.dumps(facts))
+        return
+    for fact, value in facts.items():
+        print(f"{fact.replace('_', ' '):12}", _in_words(value))
+
+
+@app.command()
+def fetch(name: Name, data_dir: DataDir = None) -> None:
+    """Download a data set into the data folder, unless it is there."""
+    paths = catalogue.fetch(name, catalogue.data_folder(data_dir))
+    print("\n".join(map(str, paths)) or f"{name} needs no file")
+
+
+def _where_from(entry: catalogue.Entry) -> str:
+    """How one comes by a data set; plug-ins are named."""
+    how = {"embedded": "comes along", "fetch": "fetch", "supply": "your own file"}[entry.obtained]
+    return how if entry.origin == "gancluster" else f"{how} ({entry.origin})"
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {count}" for name, count in value.items())
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
