@@ -32,8 +32,11 @@ class Linear:
 class Optimizer(Protocol):
     """`lr` is a schedule over the phase; `clip` bounds the gradient's global norm when it is not None."""
 
-    lr: Linear
-    clip: float | None
+    @property
+    def lr(self) -> Linear: ...
+
+    @property
+    def clip(self) -> float | None: ...
 
     def state(self, parameters: Tree) -> Memory: ...
 

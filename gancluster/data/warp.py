@@ -1,4 +1,4 @@
-"""Random warps of images: small rotations, scalings, shears, shifts and elastic bends, then pixel noise.
+"""Random warps of images: small rotations, scalings, shears, shifts and elastic bends, mirrors, then pixel noise.
 
 The random numbers are drawn apart (`draw_warp`) from what is done with them (`warp`), so that a loss stays a pure
 function; gradients flow through the warp to the images.
@@ -46,12 +46,15 @@ def draw_warp(n: int, shape: tuple[int, ...], flips: bool, rng: torch.Generator)
     return Warp(affine, bend, mirror, noise)
 
 
-def warp(samples: Tensor, by: Warp, strength: float, noise: float) -> Tensor:
+def warp(samples: Tensor, by: Warp, strength: float, noise: float, shift_only: bool = False) -> Tensor:
     """Warp images `(n, c, h, w)`, geometry scaled by `strength`, then add noise of standard deviation `noise`.
 
-    Vectors `(n, d)` only get the noise. At strength 0 nothing moves (a flip excepted).
+    `shift_only` leaves shifts and mirrors, by fractions of a pixel, the border's pixels repeated. At strength 0 nothing
+    moves and nothing is mirrored; vectors `(n, d)` only ever get the noise.
     """
     if samples.ndim == 4 and strength > 0:
+        if shift_only:
+            by = by._replace(affine=by.affine * by.affine.new_tensor([0, 0, 0, 0, 1, 1]), bend=0 * by.bend)
         samples = F.grid_sample(samples, _places(samples, by, strength), padding_mode="border", align_corners=False)
     return samples + noise * by.noise
 

@@ -9,7 +9,7 @@ compiled, or for many seeds at once.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -44,6 +44,14 @@ class Task(NamedTuple):
         return len(self.shape) == 3
 
 
+EXAMPLES = {
+    "small images": Task((1, 8, 8), 10, 1797),
+    "grey images": Task((1, 28, 28), 10, 70_000),
+    "colour images": Task((3, 32, 32), 10, 60_000, (-1.0, 1.0), flips=True),
+    "vectors": Task((2000,), 4, 10_000),
+}  # one task of every kind that presets tell apart
+
+
 class Batch(NamedTuple):
     """Real samples `(b, *shape)`, scaled to the pixel range."""
 
@@ -51,13 +59,15 @@ class Batch(NamedTuple):
 
 
 class Clock(NamedTuple):
-    """`progress`: how much of the phase is played, 0 → 1, as a 0-d tensor (so that a compiled turn never recompiles)."""
+    """`progress`: how much of the phase is played, 0 → 1, as a 0-d tensor (a number would recompile every step)."""
 
     progress: Tensor
 
     def ramp(self, start: float, end: float) -> Tensor:
-        """0 before `start`, 1 after `end`, linear between (both are shares of the phase)."""
-        return ((self.progress - start) / max(end - start, 1e-12)).clamp(0.0, 1.0)
+        """0 up to `start`, 1 from `end` on, linear between (both are shares of the phase); a step where they meet."""
+        if start == end:
+            return (self.progress >= end).to(self.progress.dtype)
+        return ((self.progress - start) / (end - start)).clamp(0.0, 1.0)
 
 
 class Loss(NamedTuple):
@@ -81,7 +91,7 @@ class Nets(Mapping[str, Net]):
     def __getitem__(self, name: str) -> Net:
         return self._players[name]
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[str]:
         return iter(self._players)
 
     def __len__(self) -> int:

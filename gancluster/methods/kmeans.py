@@ -18,10 +18,12 @@ def kmeans_centres(embedding: NDArray[np.float32], n_clusters: int, seed: int) -
 
 def nearest(embedding: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
     """The centre nearest to each sample of `(n, m)` at unit length: `(n,)`."""
-    distances = (centres**2).sum(1) - 2 * unit_length(embedding) @ centres.T
-    return distances.argmin(1)
+    distances: NDArray[np.float32] = (centres**2).sum(1) - 2 * unit_length(embedding) @ centres.T
+    clusters: NDArray[np.int64] = distances.argmin(1)
+    return clusters
 
 
 def unit_length(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each row divided by its Euclidean norm."""
-    return embedding / np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
+    unit: NDArray[np.float32] = embedding / np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
+    return unit

@@ -19,15 +19,17 @@ Form = Literal["corrected", "printed"]
 Schedule = Literal["fraction", "threshold"]
 
 
-def pairwise_entropy(codes: Tensor) -> Tensor:
+def pairwise_entropy(codes: Tensor, form: Form = "corrected") -> Tensor:
     """`l_i = mean over j != i of h(a_ij)`, in [0, log 2], for codes `(n, m)` in (0, 1) (Eq. 3).
 
     `a_ij` is the cosine of codes i and j and `h` the binary entropy: small when every other sample is clearly alike or
-    clearly different. The printed sum runs over j = i as well, where h has infinite slope, and grows with the batch.
+    clearly different. The printed sum grows with the batch, and runs over j = i as well (erratum B11).
     """
     unit = codes / codes.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    similarity = (unit @ unit.T).clamp(1e-6, 1 - 1e-6)
-    entropy = -similarity * similarity.log() - (1 - similarity) * (1 - similarity).log()
+    similarity = (unit @ unit.T).clamp(1e-6, 1 - 1e-6)  # the slope of h is infinite at 0 and 1
+    entropy: Tensor = -similarity * similarity.log() - (1 - similarity) * (1 - similarity).log()
+    if form == "printed":
+        return entropy.sum(1)
     n = len(codes)
     others = 1 - torch.eye(n, dtype=codes.dtype, device=codes.device)
     return (entropy * others).sum(1) / max(n - 1, 1)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+Numbers = Sequence[Tensor]
 
 
 class BatchNorm(nn.Module):
     """Batch normalisation (Ioffe & Szegedy 2015) of `(b, features, …)`.
 
-    While training: the batch's own mean and variance, nothing remembered. When evaluating: those that `calibrated` took
+    While training: the batch's own mean and variance, nothing remembered. When evaluating: those that `calibrate` took
     from the data. `centre_only` leaves the variance alone (Salimans & Kingma 2016), for use with weight normalisation.
     """
+
+    mean: Tensor
+    var: Tensor
 
     def __init__(self, features: int, centre_only: bool = False) -> None:
         super().__init__()
@@ -45,6 +51,7 @@ class GaussianNoise(nn.Module):
         self.sd, self.shape = sd, shape
 
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """Standard normal `(n, *shape)`."""
         return torch.randn(n, *self.shape, generator=rng, device=rng.device)
 
     def forward(self, x: Tensor, numbers: Tensor) -> Tensor:
@@ -59,6 +66,7 @@ class Dropout(nn.Module):
         self.p, self.shape = p, shape
 
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """1 where a feature is kept, else 0, `(n, *shape)`."""
         return (torch.rand(n, *self.shape, generator=rng, device=rng.device) >= self.p).float()
 
     def forward(self, x: Tensor, numbers: Tensor) -> Tensor:
@@ -88,30 +96,30 @@ class Chain(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(layers)
 
-    def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
-        """The random numbers of one pass of `n` samples, in the order of the noisy layers."""
-        return tuple(layer.draw(n, rng) for layer in self.layers if isinstance(layer, GaussianNoise | Dropout))
-
-    def forward(self, x: Tensor, code: Tensor | None = None, numbers: Sequence[Tensor] = ()) -> Tensor:
+    def forward(self, x: Tensor, code: Tensor | None = None, numbers: Numbers = ()) -> Tensor:
         remaining = iter(numbers)
         for layer in self.layers:
             if isinstance(layer, GaussianNoise | Dropout):
                 x = layer(x, next(remaining)) if numbers else x
             elif isinstance(layer, Conditioned):
-                assert code is not None
                 x = layer(x, code)
             else:
                 x = layer(x)
         return x
 
 
+def draw_numbers(net: nn.Module, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+    """The random numbers of one pass of `n` samples through `net`, in the order of its noisy layers; often none."""
+    return tuple(layer.draw(n, rng) for layer in net.modules() if isinstance(layer, GaussianNoise | Dropout))
+
+
 class UnitNorm(nn.Module):
     """Parametrisation of a weight whose vector into each output unit has length 1, times a learnt scale if asked."""
 
-    def __init__(self, outputs: int, dim: int, learnt: bool) -> None:
+    def __init__(self, outputs: int, dim: int, scale: float | None) -> None:
         super().__init__()
         self.dim = dim
-        self.scale = nn.Parameter(torch.ones(outputs)) if learnt else None
+        self.scale = None if scale is None else nn.Parameter(torch.full((outputs,), scale))
 
     def forward(self, weight: Tensor) -> Tensor:
         others = [d for d in range(weight.ndim) if d != self.dim]
@@ -121,18 +129,21 @@ class UnitNorm(nn.Module):
         return unit * self.scale.view([-1 if d == self.dim else 1 for d in range(weight.ndim)])
 
 
-def weight_normed(layer: nn.Module, learnt: bool = True) -> nn.Module:
-    """`layer` with normalised weights (Salimans & Kingma 2016), the scale learnt or fixed at 1."""
+def weight_normed(layer: nn.Module, scale: float | None = 1.0) -> nn.Module:
+    """`layer` with normalised weights (Salimans & Kingma 2016); `scale`: where the learnt one starts, None: fixed 1."""
     dim = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
-    weight: Tensor = layer.weight  # type: ignore[assignment]
-    return nn.utils.parametrize.register_parametrization(layer, "weight", UnitNorm(weight.shape[dim], dim, learnt))
+    weight = layer.get_parameter("weight")
+    return parametrize.register_parametrization(layer, "weight", UnitNorm(weight.shape[dim], dim, scale))
 
 
 class ZCA(nn.Module):
-    """Whitening `(b, c, h, w)`: uncorrelated pixels of unit variance that still look like images (eps 1e-5).
+    """Whitening of `(b, c, h, w)`: uncorrelated pixels of unit variance that still look like images.
 
     `fit` takes mean and transform from the data; until then the layer changes nothing.
     """
+
+    mean: Tensor
+    transform: Tensor
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -141,14 +152,18 @@ class ZCA(nn.Module):
         self.register_buffer("transform", torch.eye(size))
 
     @torch.no_grad()
-    def fit(self, images: Tensor) -> None:
-        flat = images.flatten(1)
+    def fit(self, images: Tensor, eps: float = 1e-5) -> None:
+        """Whiten `images` `(n, c, h, w)`; directions that so few samples do not span get the least variance seen."""
+        flat = images.flatten(1).double()  # in single precision the small variances of natural images are noise
         values, vectors = torch.linalg.eigh(torch.cov(flat.T))
+        spanned = min(len(flat) - 1, len(values))
+        values = values.clamp_min(values[-spanned].clamp_min(0)) + eps
         self.mean.copy_(flat.mean(0))
-        self.transform.copy_(vectors @ ((values.clamp_min(0) + 1e-5).rsqrt()[:, None] * vectors.T))
+        self.transform.copy_(vectors @ (values.rsqrt()[:, None] * vectors.T))
 
     def forward(self, x: Tensor) -> Tensor:
-        return ((x.flatten(1) - self.mean) @ self.transform).view_as(x)
+        with torch.autocast(x.device.type, enabled=False):  # sums of large numbers that nearly cancel
+            return ((x.flatten(1) - self.mean) @ self.transform).view_as(x)
 
 
 class View(nn.Module):
@@ -169,18 +184,70 @@ class SpaceMean(nn.Module):
         return x.mean((2, 3))
 
 
+class Squash(nn.Module):
+    """Any values into the range of pixels, by a sigmoid from `low` to `high`; from -1 to 1 it is `tanh(x / 2)`."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.low + (self.high - self.low) * torch.sigmoid(x)
+
+
 @torch.no_grad()
-def calibrate(net: nn.Module, batches: Iterator[Tensor]) -> None:
-    """Give every batch norm of `net` the data's statistics: the mean over `batches` of each batch's own."""
-    norms = [layer for layer in net.modules() if isinstance(layer, BatchNorm)]
-    seen: dict[BatchNorm, list[tuple[Tensor, Tensor]]] = {layer: [] for layer in norms}
-    hooks = [n.register_forward_pre_hook(lambda n, x: seen[n].append(n.statistics(x[0]))) for n in norms]
-    net.train()
-    for batch in batches:
-        net(batch)
+def adapt(net: nn.Module, inputs: Tensor, first: int = 100) -> None:
+    """What a net takes from its data `(n, *shape)` before it is trained.
+
+    Whitening, from all of them; and learnt scales of normalised weights, such that the pre-activations of the `first`
+    samples have mean 0 and variance 1 (Salimans & Kingma 2016, section 3).
+    """
+    hooks = []
+    for layer in net.modules():
+        if isinstance(layer, ZCA):
+            layer.fit(inputs)
+        if parametrize.is_parametrized(layer, "weight") and _norm_of(layer).scale is not None:
+            hooks.append(layer.register_forward_hook(_to_unit_variance))
+    if hooks:
+        net(inputs[:first])
     for hook in hooks:
         hook.remove()
-    for layer, found in seen.items():
-        means, variances = zip(*found, strict=True)
-        layer.mean.copy_(torch.stack(means).mean(0))
-        layer.var.copy_(torch.stack(variances).mean(0))
+
+
+def _norm_of(layer: nn.Module) -> UnitNorm:
+    norm = layer.get_submodule("parametrizations.weight.0")
+    assert isinstance(norm, UnitNorm)
+    return norm
+
+
+def _to_unit_variance(layer: nn.Module, _: object, out: Tensor) -> Tensor:
+    """Rescale the layer, and centre it where it has a bias, by its own output; gives the output it would have had."""
+    across = [0, *range(2, out.ndim)]
+    bias, scale = layer.bias, _norm_of(layer).scale
+    assert scale is not None
+    sd = out.std(across, correction=0).clamp_min(1e-6)
+    scale.div_(sd)
+    if isinstance(bias, Tensor):
+        bias.sub_(out.mean(across)).div_(sd)
+        out = out - out.mean(across, keepdim=True)
+    return out / sd.view(1, -1, *[1] * (out.ndim - 2))
+
+
+@torch.no_grad()
+def calibrate(net: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Give every batch norm of `net` the mean and variance of all that reaches it from all `batches` together."""
+    norms = [layer for layer in net.modules() if isinstance(layer, BatchNorm)]
+    seen: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {layer: [] for layer in norms}
+    hooks = [n.register_forward_pre_hook(lambda n, x: seen[n].append(n.statistics(x[0]))) for n in norms]
+    net.train()
+    sizes = []
+    for batch in batches:
+        net(batch)
+        sizes.append(float(len(batch)))
+    for hook in hooks:
+        hook.remove()
+    for layer in norms:
+        share = (torch.tensor(sizes) / sum(sizes)).to(layer.mean)[:, None]
+        means, variances = (torch.stack(found) for found in zip(*seen[layer], strict=True))
+        layer.mean.copy_((share * means).sum(0))
+        layer.var.copy_((share * (variances + (means - layer.mean).square())).sum(0))
