@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from gancluster.errors import RunError
+
+SUFFIX = ".part"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -16,28 +18,31 @@ def write_bytes(path: Path, content: bytes) -> None:
     Whoever reads `path` at any moment, or after the process or the machine died at any moment, finds the old file or
     the new one, never a part of one. The temporary file lies in the same folder, so the renaming cannot cross disks.
     """
-    temporary: str | None = None
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}{SUFFIX}"
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         reason = (error.strerror or str(error)).lower()
-        raise RunError(
-            f"cannot write {path} ({reason}); what was there is untouched: make room, or choose another place"
-        ) from error
+        advice = "what was there is untouched: make room, or choose another place"
+        raise RunError(f"cannot write {path} ({reason}); {advice}") from error
 
 
 def write_text(path: Path, content: str) -> None:
     """`write_bytes` of text in UTF-8."""
     write_bytes(path, content.encode())
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in `folder`."""
+    for left in folder.glob(f".*{SUFFIX}"):
+        left.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

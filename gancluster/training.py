@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from threadpoolctl import threadpool_limits
 
-from gancluster import metrics, registry
+from gancluster import atomic, metrics, registry
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset, Split
 from gancluster.engine import checkpoint, device
 from gancluster.engine.device import Precision
-from gancluster.engine.play import Game, Moment, assert_finite, play
+from gancluster.engine.play import Game, Moment, assert_finite, check_batches, play
 from gancluster.engine.trained import Trained, reopen, settle
 from gancluster.errors import DataError, Diverged, Interrupted, UserError
 from gancluster.methods.base import Config, Method, Task
@@ -57,7 +57,9 @@ def task_of(dataset: Dataset, clusters: int | None) -> Task:
     if n_clusters is None:
         raise DataError(f"{dataset.name} has no labels to count classes by: say how many clusters with --clusters K")
     if not 2 <= n_clusters <= len(dataset):
-        raise DataError(f"cannot make {n_clusters} clusters of {len(dataset)} samples: choose --clusters between them")
+        raise DataError(
+            f"{len(dataset)} samples cannot be {n_clusters} clusters: let --clusters be 2 to {len(dataset)}"
+        )
     return Task(dataset.shape, n_clusters, len(dataset), dataset.pixel_range, dataset.flips)
 
 
@@ -84,6 +86,7 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
     method: type[Method] = registry.find("methods", name)
     task = task_of(dataset, options.clusters)
     config = configure(method, task, options.preset, given)
+    check_batches(method(config, task).phases(), len(dataset))
     common = Request(
         method=name,
         preset=options.preset,
@@ -107,6 +110,7 @@ def train(run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_e
     """
     if run.status != "unfinished":
         return run.result()
+    atomic.sweep(run.folder)
     device.use_threads(run.request.threads)
     game = Game(
         _method(run.request),

@@ -15,6 +15,7 @@ app = typer.Typer(
     help="Adversarial clustering, compared: train a method, score it, look at what it made.",
     no_args_is_help=True,
     rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
 )
 app.add_typer(train.app, name="train")
 app.command("eval")(evaluate.evaluate)
@@ -55,5 +56,6 @@ def run(arguments: list[str]) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    if message:  # without one, the help has been printed
+        print("error: " + " ".join(message.split()), file=sys.stderr)
     return code

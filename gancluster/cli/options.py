@@ -28,7 +28,7 @@ def with_options(function: Callable[..., Any], models: dict[str, type[BaseModel]
         for panel, model in models.items()
         for name, field in model.model_fields.items()
     }
-    own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]
 
     def command(**values: Any) -> None:
         function(**values)

@@ -21,16 +21,15 @@ def show(runs: list[Run], as_json: bool) -> None:
         return
     console, first = Console(), runs[0].request
     table = Table(title=f"{first.method} on {first.dataset}, n = {first.n_samples}, K = {first.n_clusters}")
-    for name in ["seed", "row", *SHOWN.values(), "empty", "largest", "seconds"]:
+    for name in ["seed", "row", *SHOWN.values(), "empty clusters", "largest", "seconds"]:
         table.add_column(name, justify="left" if name == "row" else "right")
     for run in runs:
         table.add_row(str(run.request.seed), *_cells(run.result()))
-    scored = _scored(runs)
-    if len(scored) > 1:
-        cells = [f"{np.mean(v):.3f} ± {np.std(v, ddof=1):.3f}" for v in (_column(scored, key) for key in SHOWN)]
-        table.add_section()
-        table.add_row("mean", f"n = {len(scored)}", *cells)
     console.print(table)
+    if len(scored := _scored(runs)) > 1:
+        columns = {name: _column(scored, key) for key, name in SHOWN.items()}
+        means = (f"{name} {np.mean(v):.3f} ± {np.std(v, ddof=1):.3f}" for name, v in columns.items())
+        console.print(f"mean ± standard deviation over {len(scored)} seeds: {', '.join(means)}", soft_wrap=True)
     for run in runs:
         result = run.result()
         if result["status"] == "failed":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from gancluster.cli.options import RUNS, Json, RunsDir
 
@@ -37,5 +38,6 @@ def runs(as_json: Json = False, runs_dir: RunsDir = RUNS) -> None:
     for name in ("run", "method", "dataset", "seed", "status", "acc", "nmi", "seconds"):
         table.add_column(name, overflow="fold", justify="left" if name in {"run", "method", "dataset"} else "right")
     for row in rows:
+        row["run"] = Path(row["run"]).name
         table.add_row(*(f"{v:.3f}" if isinstance(v, float) else "–" if v is None else str(v) for v in row.values()))
     Console().print(table)

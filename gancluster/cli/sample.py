@@ -28,4 +28,6 @@ def sample(
     found = find(runs_dir, run)
     if output is not None and output.exists():
         raise RunError(f"{output} exists and is not overwritten: choose another -o")
-    typer.echo(draw_samples(found, per_cluster, seed, output or found.folder / f"samples-seed{seed}.png"))
+    path = output or found.folder / f"samples-seed{seed}.png"
+    draw_samples(found, per_cluster, seed, path)
+    typer.echo(path)

@@ -7,7 +7,7 @@ called it may log, save, or stop there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -65,8 +65,7 @@ class Game:
         self.method, self.batches, self.seed, self.bfloat16 = method, batches, seed, bfloat16
         self.device = batches.stored.device
         self.phases = [phase for phase in method.phases() if phase.epochs > 0]
-        for phase in self.phases:
-            _check_batch(phase, len(batches))
+        check_batches(self.phases, len(batches))
         self.modules = self._fresh_players()
         self.state = State(
             players={name: _owned(dict(m.named_parameters())) for name, m in self.modules.items()},
@@ -121,6 +120,16 @@ class Game:
 
     def precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+
+def check_batches(phases: Sequence[Phase], samples: int) -> None:
+    """Raise `DataError` if a phase's batch is larger than the data set."""
+    for phase in phases:
+        if phase.epochs > 0 and phase.batch_size > samples:
+            raise DataError(
+                f"the {phase.name} phase takes batches of {phase.batch_size}, but there are {samples} samples: "
+                "lower its batch size, or give more samples"
+            )
 
 
 def play(game: Game) -> Iterator[Moment]:
@@ -216,14 +225,6 @@ def assert_finite(game: Game) -> None:
     for player, tree in state.players.items():
         if not torch.isfinite(torch.stack(torch._foreach_norm(list(tree.values())))).all():
             raise Diverged(f"a weight of the {player}", state.played, game.seed)
-
-
-def _check_batch(phase: Phase, samples: int) -> None:
-    if phase.batch_size > samples:
-        raise DataError(
-            f"the {phase.name} phase takes batches of {phase.batch_size}, but there are {samples} samples: "
-            "lower its batch size, or give more samples"
-        )
 
 
 def _call(module: torch.nn.Module, parameters: Tree, *inputs: Tensor, **options: Any) -> Any:

@@ -37,10 +37,13 @@ class Trained:
         return torch.cat(parts).float().cpu().numpy()
 
     @torch.no_grad()
-    def generate(self, per_cluster: int, seed: int) -> NDArray[np.float32]:
-        """Samples `(n_clusters, per_cluster, *shape)`; the generator's batch norm sees all of them at once."""
-        rng = generator(self.device, seed, Purpose.SAMPLES)
-        return self.method.generate(self._nets(), per_cluster, rng).float().cpu().numpy()
+    def generate(self, per_cluster: int, seed: int) -> NDArray[np.float32] | None:
+        """Samples `(n_clusters, per_cluster, *shape)`, or None where the game has no generator.
+
+        The generator's batch norm sees all of them at once.
+        """
+        samples = self.method.generate(self._nets(), per_cluster, generator(self.device, seed, Purpose.SAMPLES))
+        return None if samples is None else samples.float().cpu().numpy()
 
     def _nets(self) -> Nets:
         return Nets(self.modules, {})
