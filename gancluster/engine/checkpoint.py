@@ -48,7 +48,7 @@ def load(game: Game, path: Path) -> None:
     state.phase, state.epoch, state.step, state.played = (
         head["clock"][k] for k in ("phase", "epoch", "step", "played")
     )
-    game.refresh_memories()
+    game.fresh_memories()
     state.pending = {}
     wanted = dict(_leaves(state))
     state.pending = {

@@ -7,7 +7,7 @@ called it may log, save, or stop there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,10 +20,8 @@ from torch.func import functional_call
 from gancluster.data.batches import Batches
 from gancluster.engine.randomness import Purpose, generator
 from gancluster.errors import DataError, Diverged
-from gancluster.methods.base import Batch, Clock, Loss, Method, Modules, Nets, Phase, Turn
+from gancluster.methods.base import Batch, Clock, Loss, Method, Nets, Phase, Turn
 from gancluster.optim import Memory, Tree, clip_norm
-
-FIRST_LOOK = 1000  # samples that `Method.initialise` sees
 
 Row = dict[str, float | int | str]
 
@@ -38,7 +36,7 @@ class State:
 
     players: dict[str, Tree]
     buffers: dict[str, Tree]
-    averages: dict[str, Tree]
+    averages: dict[str, Tree] = field(default_factory=dict)
     memories: dict[str, Memory] = field(default_factory=dict)
     phase: int = 0
     epoch: int = 0
@@ -64,22 +62,29 @@ class Game:
     def __init__(self, method: Method, batches: Batches, seed: int, bfloat16: bool = False) -> None:
         self.method, self.batches, self.seed, self.bfloat16 = method, batches, seed, bfloat16
         self.device = batches.stored.device
-        self.phases = [phase for phase in method.phases() if phase.epochs > 0]
+        self.phases = method.phases()
         check_batches(self.phases, len(batches))
-        self.modules = self._fresh_players()
-        self.state = State(
-            players={name: _owned(dict(m.named_parameters())) for name, m in self.modules.items()},
-            buffers={name: _owned(dict(m.named_buffers())) for name, m in self.modules.items()},
-            averages={name: _owned(dict(self.modules[name].named_parameters())) for name in method.averages()},
-        )
-        self.refresh_memories()
-
-    def _fresh_players(self) -> Modules:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            modules = {name: module.to(self.device) for name, module in self.method.players().items()}
-        self.method.initialise(modules, self.batches.at(self.order(0, 0)[:FIRST_LOOK]))
-        return modules
+            torch.manual_seed(seed)
+            self.modules = {name: module.to(self.device) for name, module in method.players().items()}
+        self.state = State(
+            players={name: _owned(module.named_parameters()) for name, module in self.modules.items()},
+            buffers={name: _owned(module.named_buffers()) for name, module in self.modules.items()},
+        )
+        self.enter_phase()
+
+    @torch.no_grad()
+    def enter_phase(self) -> None:
+        """Begin the phase that the clock stands in: what the method takes from the data, averages, memories."""
+        state = self.state
+        if not self.is_over:
+            for name, module in self.modules.items():
+                module.load_state_dict(state.players[name] | state.buffers[name])
+            self.method.enter(self.phases[state.phase].name, self.modules, self.batches, self.seed)
+            state.players = {name: _owned(module.named_parameters()) for name, module in self.modules.items()}
+            state.buffers = {name: _owned(module.named_buffers()) for name, module in self.modules.items()}
+            state.averages = {name: _owned(state.players[name].items()) for name in self.method.averages()}
+        self.fresh_memories()
 
     @property
     def is_over(self) -> bool:
@@ -94,7 +99,7 @@ class Game:
         """Steps in an epoch of `phase`: whole batches only."""
         return len(self.batches) // phase.batch_size
 
-    def refresh_memories(self) -> None:
+    def fresh_memories(self) -> None:
         """Optimiser states as at the beginning of the phase that the clock stands in; none once the game is over."""
         self.state.memories = {}
         if not self.is_over:
@@ -125,7 +130,7 @@ class Game:
 def check_batches(phases: Sequence[Phase], samples: int) -> None:
     """Raise `DataError` if a phase's batch is larger than the data set."""
     for phase in phases:
-        if phase.epochs > 0 and phase.batch_size > samples:
+        if phase.batch_size > samples:
             raise DataError(
                 f"the {phase.name} phase takes batches of {phase.batch_size}, but there are {samples} samples: "
                 "lower its batch size, or give more samples"
@@ -209,7 +214,7 @@ def _close_epoch(game: Game, phase: Phase) -> Row:
     state.epoch, state.step = state.epoch + 1, 0
     if state.epoch == phase.epochs:
         state.phase, state.epoch = state.phase + 1, 0
-        game.refresh_memories()
+        game.enter_phase()
     return row
 
 
@@ -231,5 +236,5 @@ def _call(module: torch.nn.Module, parameters: Tree, *inputs: Tensor, **options:
     return functional_call(module, parameters, inputs, options)
 
 
-def _owned(tree: Tree) -> Tree:
-    return {name: value.detach().clone() for name, value in tree.items()}
+def _owned(named: Iterable[tuple[str, Tensor]]) -> Tree:
+    return {name: value.detach().clone() for name, value in named}

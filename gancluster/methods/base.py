@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from gancluster.data.batches import Batches
 from gancluster.optim import Optimizer
 
 Net = Callable[..., Tensor]
@@ -166,8 +167,11 @@ class Method(ABC):
     def players(self) -> Modules:
         """Freshly initialised networks by name (from the global random state, which the engine seeds)."""
 
-    def initialise(self, players: Modules, inputs: Tensor) -> None:  # noqa: B027 - most games need none
-        """Set what a player takes from the data before the first turn (whitening, say); `inputs` are scaled."""
+    def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:  # noqa: B027 - most need none
+        """Set what players take from the data when `phase` begins: whitening, say, or a first partition.
+
+        Any randomness comes from `seed`. Averages start from the weights that this leaves.
+        """
 
     def averages(self) -> dict[str, float]:
         """Rate of the exponential average of each player whose weights are averaged."""
@@ -194,8 +198,8 @@ class Method(ABC):
         """Clusters `(n,)` in `0 .. n_clusters - 1`, one array a rule; the first rule is the paper's."""
 
     @abstractmethod
-    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor:
-        """Generated samples `(n_clusters, per_cluster, *shape)`."""
+    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
+        """Generated samples `(n_clusters, per_cluster, *shape)`; None where the game has no generator."""
 
     def extensions(self) -> list[str]:
         """The ingredients in use that are not in the paper: they mark the run's row with a '+'."""

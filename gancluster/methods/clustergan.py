@@ -27,6 +27,7 @@ from torch import Tensor
 
 from gancluster import registry
 from gancluster.critics import Critic
+from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
 from gancluster.errors import UserError
 from gancluster.methods import base, codes, contrast, self_paced
@@ -39,6 +40,7 @@ from gancluster.optim import Adam, Linear
 ARCHITECTURES = {"compact": compact.players, "triple-gan": triple_gan.players}
 Pair = tuple[Tensor, Tensor]
 Pass = tuple[Tensor, ...]
+LOOK = 1000  # samples that whitening and data-dependent scales are taken from
 
 
 class Config(base.Config):
@@ -139,8 +141,10 @@ class ClusterGAN(base.Method):
             players["head"] = contrast.head(trio.clusterer.n_features)
         return players
 
-    def initialise(self, players: Modules, inputs: Tensor) -> None:
-        adapt(players["clusterer"], inputs)
+    def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
+        if phase == self.phases()[0].name:
+            look = torch.randperm(len(batches), generator=torch.Generator().manual_seed(seed))[:LOOK]
+            adapt(players["clusterer"], batches.at(look))
 
     def averages(self) -> dict[str, float]:
         return {"clusterer": self.config.average}
@@ -155,10 +159,10 @@ class ClusterGAN(base.Method):
             held = Turn("discriminator", self.penalised_discriminator_loss, self.critic.repeat)
             others = [Turn("generator", self.generator_loss), *rounds[0]]
             rounds = [[held, *others], *[[free, *others]] * (self.critic.every - 1)]
-        return [
-            Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, warmup, warmup_adam),
-            Phase("adversarial", c.epochs, c.batch_size, rounds, adam),
-        ]
+        adversarial = Phase("adversarial", c.epochs, c.batch_size, rounds, adam)
+        if not c.warmup_epochs:
+            return [adversarial]
+        return [Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, warmup, warmup_adam), adversarial]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         table = self.table.to(rng.device)
@@ -292,8 +296,10 @@ class ClusterGAN(base.Method):
         block = codes.block_means(torch.from_numpy(embedding), self.table).argmax(1).numpy()
         return {"kmeans": nearest(embedding, centres), "block": block}
 
-    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor:
+    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
         """G's samples `(n_clusters, per_cluster, *shape)` from codes under the noise of the end of training."""
+        if not self.config.gan:
+            return None
         clean = self.table.to(rng.device).repeat_interleave(per_cluster, 0)
         uniform = torch.rand(clean.shape, generator=rng, device=rng.device)
         samples = nets["generator"](codes.blurred(clean, uniform, self.config.code_noise_end, self.config.blur))
