@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,7 +75,8 @@ def matlab(path: Path, *names: str) -> tuple[NDArray[Any], ...]:
     from scipy.io import loadmat
     from scipy.sparse import issparse
 
-    with reading(path):
+    with reading(path), warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # scipy only warns of variables that it could not make out
         stored = loadmat(path, variable_names=names)
         _require(path, names, [name for name in stored if not name.startswith("__")])
         return tuple(stored[name].toarray() if issparse(stored[name]) else stored[name] for name in names)
