@@ -32,13 +32,17 @@ def draw(run: Run, dataset: Dataset) -> None:
     generated = players.generate(GENERATED, run.request.seed)
     if dataset.is_images:
         distances = _from_mean(embedding, clusters, k)
-        figures.cluster_grid(dataset.inputs, clusters, k, folder / "clusters.png", distances, names)
+        figures.cluster_grid(
+            np.asarray(dataset.inputs, np.uint8), clusters, k, folder / "clusters.png", distances, names
+        )
         if generated is not None:
             figures.sample_grid(generated, folder / "generated.png", run.request.pixel_range, names)
-    elif dataset.shape == (2,):
-        figures.plane(dataset.inputs, clusters, folder / "clusters.png", generated)
     else:
-        figures.cluster_means(dataset.inputs, clusters, k, folder / "clusters.png", generated, names)
+        vectors = np.asarray(dataset.inputs, np.float32)
+        if dataset.shape == (2,):
+            figures.plane(vectors, clusters, folder / "clusters.png", generated)
+        else:
+            figures.cluster_means(vectors, clusters, k, folder / "clusters.png", generated, names)
     figures.embedding_plane(embedding, clusters, folder / "embedding.png", labels, dataset.label_names)
     figures.loss_curves(run.log(), folder / "losses.png")
     if labels is not None:
