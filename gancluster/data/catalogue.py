@@ -181,3 +181,5 @@ def _check_labels(dataset: Dataset) -> None:
     in_range = n_classes is not None and labels.dtype == np.int64 and labels.min() >= -1 and labels.max() < n_classes
     if not in_range:
         raise DataError(f"{dataset.name} has labels beyond -1 … {n_classes or 0} - 1, or not int64: mend its source")
+    if dataset.label_names is not None and len(dataset.label_names) != n_classes:
+        raise DataError(f"{dataset.name} names {len(dataset.label_names)} of its {n_classes} classes: name each")

@@ -67,9 +67,9 @@ class Dataset:
 class Source:
     """A data set that can be asked for by name.
 
-    `read(data_dir, split)` returns it or raises `DataError` saying what to do; it writes nothing. `fetch(data_dir)`
-    downloads it, and is None where nothing can be fetched. `files(data_dir)` lists the files it would be read from,
-    none where any of them is missing, and is None where it needs no file; `wanted` names those files for the user.
+    `read(data_dir, split)`, called where the files are there, returns it or raises `DataError` saying what to do; it
+    writes nothing. `fetch(data_dir)` downloads it, and is None where nothing can be fetched. `files(data_dir)` lists
+    the files it is read from, none where any is missing, and is None where it needs no file; `wanted` names them.
     """
 
     summary: str

@@ -111,6 +111,12 @@ def test_unfit_data_is_refused_whatever_its_source(
         catalogue.load(plug_in(monkeypatch, source_of(inputs, labels, n_classes)), tmp_path)
 
 
+def test_class_names_must_be_as_many_as_classes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    misnamed = Dataset("mine", IMAGES[:, None], np.arange(9), 9, label_names=("a", "b"))
+    with refused("mine names 2 of its 9 classes"):
+        catalogue.load(plug_in(monkeypatch, Source("mine", lambda data_dir, split: misnamed)), tmp_path)
+
+
 def test_the_users_own_file_passes_the_same_checks(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.full((5, 8, 8), 7, dtype=np.uint8))
     with refused("all 5 samples of a.npz are the same"):
