@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gancluster.report.style import DPI, SOFT, colour, picture
 
-SIDE = 48  # pixels that an image is drawn at, or nearly: small images are enlarged by a whole number, large ones pooled
+SIDE = 48  # pixels that small images are enlarged to; large ones are pooled to twice that (nearly: by whole numbers)
 GAP, WIDE_GAP, MARGIN, SWATCH, LETTER, HEAD = 2, 20, 12, 12, 11, 24
 
 Images = NDArray[np.uint8]
@@ -59,7 +59,7 @@ def sheet(path: Path, blocks: Sequence[Block], names: Sequence[str], notes: Sequ
 def _tiles(images: Images) -> Images:
     """Images `(n, c, h, w)` as they are drawn, `(n, height, width, 3)`; other than 3 channels show as their mean."""
     side = max(images.shape[2:])
-    down, up = max(1, side // (2 * SIDE)), max(1, round(SIDE / side))
+    down, up = max(1, round(side / (2 * SIDE))), max(1, round(SIDE / side))
     if down > 1:
         images = _pooled(images, down)
     if images.shape[1] != 3:
