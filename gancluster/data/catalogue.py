@@ -43,15 +43,22 @@ def load(name: str, data_dir: Path, split: Split = "all", limit: int | None = No
     `limit` samples are drawn by `seed` without replacement and without a look at labels, and stay in stored order.
     Raises `DataError` where it is missing, unreadable or unfit, `UnknownName` where there is no such data set.
     """
-    if split not in get_args(Split):
-        raise DataError(f"there is no split '{split}': ask for {', '.join(get_args(Split))}")
-    dataset = checked(_from_path(Path(name).expanduser(), split) if is_path(name) else _by_name(name, data_dir, split))
+    dataset = checked(to_predict(name, data_dir, split))
     if limit is None:
         return dataset
     if not 1 <= limit <= len(dataset):
         raise DataError(f"a limit of {limit} is not possible: {dataset.name} has {len(dataset)} samples")
     drawn = np.random.default_rng(seed).choice(len(dataset), limit, replace=False)
     return checked(dataset.take(np.sort(drawn)))
+
+
+def to_predict(name: str, data_dir: Path, split: Split = "all") -> Dataset:
+    """The same data as they stand, though there be one sample, or all alike: to be assigned, not to learn from."""
+    if split not in get_args(Split):
+        raise DataError(f"there is no split '{split}': ask for {', '.join(get_args(Split))}")
+    dataset = _from_path(Path(name).expanduser(), split) if is_path(name) else _by_name(name, data_dir, split)
+    _check_promises(dataset)
+    return dataset
 
 
 def is_path(name: str) -> bool:
@@ -64,15 +71,11 @@ def is_path(name: str) -> bool:
 def checked(dataset: Dataset) -> Dataset:
     """`dataset`, if it keeps its promises and can be clustered at all; else `DataError`."""
     name, inputs = dataset.name, dataset.inputs
-    if (str(inputs.dtype), inputs.ndim) not in (("uint8", 4), ("float32", 2)):
-        kinds = "uint8 images (n, c, h, w) or float32 vectors (n, d)"
-        raise DataError(f"{name} gives {inputs.dtype} {inputs.shape}: a data set's inputs are {kinds}")
+    _check_promises(dataset)
     if len(inputs) < 2:
-        raise DataError(f"{name} has {len(inputs)} sample{'' if len(inputs) else 's'}: clustering needs at least 2")
-    require_finite(name, inputs)
+        raise DataError(f"{name} has 1 sample: clustering needs at least 2")
     if all(np.array_equal(inputs[0], sample) for sample in inputs[1:]):
         raise DataError(f"all {len(inputs)} samples of {name} are the same: there is nothing to cluster")
-    _check_labels(dataset)
     return dataset
 
 
@@ -170,6 +173,17 @@ def _from_path(path: Path, split: Split) -> Dataset:
         raise DataError(f"{path} {state}: give the path of one, or a name from: gancluster data list")
     only_whole(dataset.name, split)
     return dataset
+
+
+def _check_promises(dataset: Dataset) -> None:
+    name, inputs = dataset.name, dataset.inputs
+    if (str(inputs.dtype), inputs.ndim) not in (("uint8", 4), ("float32", 2)):
+        kinds = "uint8 images (n, c, h, w) or float32 vectors (n, d)"
+        raise DataError(f"{name} gives {inputs.dtype} {inputs.shape}: a data set's inputs are {kinds}")
+    if not len(inputs):
+        raise DataError(f"{name} has 0 samples: clustering needs at least 2")
+    require_finite(name, inputs)
+    _check_labels(dataset)
 
 
 def _check_labels(dataset: Dataset) -> None:

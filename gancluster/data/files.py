@@ -100,6 +100,8 @@ def encoded(labels: NDArray[Any], origin: str) -> tuple[NDArray[np.int64] | None
         labels = np.char.decode(labels, "utf-8", "replace")
     known = np.ones(len(labels), dtype=bool) if labels.dtype.kind == "U" else labels != -1
     names, codes = np.unique(labels[known], return_inverse=True)
+    if names.tolist() == [1] and not known.all():
+        raise DataError(f"{origin}: labels are -1 and 1, but -1 means unlabelled: number two classes 0 and 1")
     if not len(names):
         return None, None
     full = np.full(len(labels), -1, dtype=np.int64)

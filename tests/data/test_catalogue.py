@@ -226,3 +226,17 @@ def test_real_data_keeps_the_promises_of_a_data_set(name: str, data_dir: Path) -
     assert np.array_equal(np.unique(dataset.labels), np.arange(dataset.n_classes))
     assert dataset.inputs.flags.writeable
     assert dataset.unlabelled().labels is None
+
+
+def test_a_single_sample_can_be_assigned_but_not_clustered(tmp_path: Path) -> None:
+    np.savez(tmp_path / "one.npz", inputs=np.arange(64, dtype=np.uint8).reshape(1, 8, 8))
+    one = str(tmp_path / "one.npz")
+    assert catalogue.to_predict(one, tmp_path).inputs.shape == (1, 1, 8, 8)
+    with refused("1 sample", "at least 2"):
+        catalogue.load(one, tmp_path)
+
+
+def test_two_classes_written_with_a_minus_are_refused_not_halved(tmp_path: Path) -> None:
+    np.savez(tmp_path / "signs.npz", x=np.eye(4, dtype=np.float32), y=np.array([-1, 1, 1, -1]))
+    with refused("-1 means unlabelled", "0 and 1"):
+        catalogue.load(str(tmp_path / "signs.npz"), tmp_path)
