@@ -232,14 +232,14 @@ def _scatter(axes: Axes, points: Floats, groups: Integers) -> None:
 
 
 def _tag(figure: Figure, axes: Axes, points: Floats, groups: Integers, tags: dict[int, str]) -> None:
-    """Write a group's name at the median of its points, the largest group first, where there is room for it."""
+    """Write a group's name above the median of its points, the largest group first, where there is room for it."""
     halo = [withStroke(linewidth=2, foreground="white")]
     look: dict[str, Any] = {"ha": "center", "va": "center", "weight": "bold", "fontsize": 7, "path_effects": halo}
     members = {group: points[groups == group] for group in tags if (groups == group).any()}
     texts = []
     for group in sorted(members, key=lambda group: -len(members[group])):
         x, y = np.median(members[group], axis=0).tolist()
-        texts.append(axes.text(x, y, tags[group], **look))
+        texts.append(axes.annotate(tags[group], (x, y), (0, 6), textcoords="offset points", **look))
     figure.draw_without_rendering()
     taken: list[Bbox] = []
     for text in texts:
