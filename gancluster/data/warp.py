@@ -60,13 +60,20 @@ def warp(samples: Tensor, by: Warp, strength: float, noise: float, shift_only: b
 
 
 def _places(images: Tensor, by: Warp, strength: float) -> Tensor:
-    """Where each output pixel is read, `(n, h, w, 2)`, in [-1, 1] coordinates."""
-    turn, wide, high, shear, right, down = (by.affine * strength).unbind(1)
+    """Where each output pixel is read, `(n, h, w, 2)`, from -1 to 1: scaled, sheared, turned, shifted, bent."""
+    turn, wide, high, shear, right, down = (by.affine * strength)[:, :, None, None].unbind(1)
+    across, along = _centres(images, 3), _centres(images, 2)[:, None]
+    along = (1 + SCALE * high) * along
+    across = (1 + SCALE * wide) * by.mirror[:, None, None] * across + SHEAR * shear * along
     cos, sin = (ROTATION * turn).cos(), (ROTATION * turn).sin()
-    slant = SHEAR * shear
-    across = torch.stack([by.mirror * (1 + SCALE * wide) * cos, (1 + SCALE * high) * (slant * cos - sin)], 1)
-    along = torch.stack([by.mirror * (1 + SCALE * wide) * sin, (1 + SCALE * high) * (slant * sin + cos)], 1)
-    shift = 2 * SHIFT * torch.stack([right, down], 1)
-    matrix = torch.cat([torch.stack([across, along], 1), shift[:, :, None]], 2)
+    turned = torch.stack(
+        [cos * across - sin * along + 2 * SHIFT * right, sin * across + cos * along + 2 * SHIFT * down], 3
+    )
     bend = F.interpolate(by.bend, images.shape[2:], mode="bilinear", align_corners=True)
-    return F.affine_grid(matrix, list(images.shape), align_corners=False) + 2 * ELASTIC * strength * bend.movedim(1, 3)
+    return turned + 2 * ELASTIC * strength * bend.movedim(1, 3)
+
+
+def _centres(images: Tensor, dim: int) -> Tensor:
+    """Where the centres of the pixels along a dimension lie, from -1 to 1 (the image's edges)."""
+    side = images.shape[dim]
+    return (2 * torch.arange(side, dtype=images.dtype, device=images.device) + 1) / side - 1

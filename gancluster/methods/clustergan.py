@@ -40,7 +40,7 @@ from gancluster.optim import Adam, Linear
 ARCHITECTURES = {"compact": compact.players, "triple-gan": triple_gan.players}
 Pair = tuple[Tensor, Tensor]
 Pass = tuple[Tensor, ...]
-LOOK = 1000  # samples that whitening and data-dependent scales are taken from
+LOOK = 20_000  # samples that whitening is learnt from: several times as many as an image has values
 
 
 class Config(base.Config):
@@ -214,7 +214,7 @@ class ClusterGAN(base.Method):
         c, C = self.config, nets["clusterer"]
         code = C(batch.inputs, noise.clusterer[0])
         entropy, selected = self.entropy_loss(code, clock)
-        terms = {"entropy": c.entropy_weight * (clock.progress >= c.entropy_from) * entropy}
+        terms = {"entropy": c.entropy_weight * clock.ramp(c.entropy_from, c.entropy_from) * entropy}
         watched = {"selected": selected}
         if c.gan:
             pair = self.real_pair(code, batch.inputs, noise, clock)
