@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from threadpoolctl import threadpool_limits
 
 from gancluster import atomic, metrics, registry
 from gancluster.data.batches import Batches
@@ -194,9 +193,8 @@ def _conclude(run: Run, dataset: Dataset, game: Game) -> dict[str, Any]:
     players = settle(game)
     checkpoint.save(game, run.checkpoint)
     embedding = players.embed(game.batches)
-    with threadpool_limits(1):  # several threads add up in any order: not the same bytes twice
-        centres = game.method.centres(embedding, game.seed)
-        clusters = game.method.assign(embedding, centres)
+    centres = game.method.centres(embedding, game.seed)
+    clusters = game.method.assign(embedding, centres)
     labels = {} if dataset.labels is None else {"labels": dataset.labels}
     named = {f"clusters/{rule}": found for rule, found in clusters.items()}
     run.write_arrays({"embedding": embedding, "centres": centres} | named | labels)

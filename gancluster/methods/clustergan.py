@@ -90,6 +90,9 @@ class Config(base.Config):
     warmup_epochs: int = Field(30, ge=0, description="extension: epochs of instance discrimination for C's body")
     warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
     warmup_lr: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
+    start: Literal["random", "k-means"] = Field(
+        "k-means", description="C's first partition; extension: k-means of what the warm-up learnt"
+    )
 
 
 class Noise(NamedTuple):
@@ -142,9 +145,12 @@ class ClusterGAN(base.Method):
         return players
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
+        order = torch.randperm(len(batches), generator=torch.Generator().manual_seed(seed))
         if phase == self.phases()[0].name:
-            look = torch.randperm(len(batches), generator=torch.Generator().manual_seed(seed))[:LOOK]
-            adapt(players["clusterer"], batches.at(look))
+            adapt(players["clusterer"], batches.at(order[:LOOK]))
+        elif self.config.start == "k-means":
+            samples = (batches.at(part) for part in order.split(LOOK))
+            contrast.start_from_kmeans(players["clusterer"], players["head"], samples, self.table, seed)
 
     def averages(self) -> dict[str, float]:
         return {"clusterer": self.config.average}
@@ -309,6 +315,7 @@ class ClusterGAN(base.Method):
         c = self.config
         used = {
             "warm-up": c.warmup_epochs > 0,
+            "k-means start": c.warmup_epochs > 0 and c.start == "k-means",
             f"critic {c.critic}": c.gan and c.critic not in ("gan", "ns-gan"),
             "separate noise": c.gan and c.separate_noise,
             "warped discriminator": c.gan and c.warp_discriminator,
@@ -322,7 +329,7 @@ class ClusterGAN(base.Method):
     def presets(cls, task: Task) -> dict[str, Preset]:
         small = task.is_images and max(task.shape[1:]) < 16
         colour = task.is_images and task.shape[0] > 1
-        default = {"epochs": 80, "lr": 1e-3, "lr_end": 1e-4, "warmup_epochs": 60, "warp": 0.5} if small else {}
+        default = {"lr": 1e-3, "lr_end": 1e-4, "warmup_epochs": 60} if small else {}
         paper = (
             {"networks": "triple-gan", "epochs": 500, "lr": 1e-4, "lr_end": 1e-5, "critic": "ns-gan"}
             | {"entropy_weight": 1.0, "entropy_from": 0.0, "schedule": "threshold"}
@@ -332,7 +339,7 @@ class ClusterGAN(base.Method):
             | {"teacher": False, "warmup_epochs": 0}
         )
         batch = min(max(100, task.n_samples // 20), task.n_samples)
-        smoke = {"epochs": 2, "warmup_epochs": 1, "batch_size": batch, "warmup_batch_size": batch}
+        smoke = {"epochs": 2, "warmup_epochs": 1, "lead_epochs": 1, "batch_size": batch, "warmup_batch_size": batch}
         return {
             "default": Preset("our recipe, with extensions; `gancluster train clustergan`", default),
             "paper": Preset(

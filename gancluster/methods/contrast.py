@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from gancluster.methods.kmeans import kmeans_centres, nearest
+from gancluster.networks.blocks import read_out
 
 
 def head(features: int) -> nn.Module:
@@ -20,3 +25,16 @@ def instance_discrimination(one: Tensor, other: Tensor, temperature: float = 0.2
     logits = views @ views.T / temperature - 1e9 * itself
     twin = torch.arange(2 * n, device=views.device).roll(n)
     return F.cross_entropy(logits, twin)
+
+
+@torch.no_grad()
+def start_from_kmeans(C: nn.Module, head: nn.Module, samples: Iterable[Tensor], table: Tensor, seed: int) -> None:
+    """Let C's last layer read K-means clusters of the head's projections out of C's features, as codes of `table`.
+
+    `table` `(n_clusters, m)`. C stays undecided, about .88 where a code is 1 and .12 elsewhere, so that misplaced
+    samples can still move.
+    """
+    features = torch.cat([C(part, features=True) for part in samples])
+    projections = head(features).cpu().numpy()
+    clusters = torch.from_numpy(nearest(projections, kmeans_centres(projections, len(table), seed)))
+    read_out(C.get_submodule("top"), features, 4 * table[clusters].to(features) - 2)

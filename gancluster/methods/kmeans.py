@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 STARTS = 20
 
@@ -12,7 +13,8 @@ def kmeans_centres(embedding: NDArray[np.float32], n_clusters: int, seed: int) -
     """Best of 20 starts of K-means on `(n, m)`, each sample scaled to length 1: centres `(n_clusters, m)`."""
     from sklearn.cluster import KMeans
 
-    fitted = KMeans(n_clusters, n_init=STARTS, random_state=seed).fit(unit_length(embedding))
+    with threadpool_limits(1):  # several threads add up in any order: not the same bytes twice
+        fitted = KMeans(n_clusters, n_init=STARTS, random_state=seed).fit(unit_length(embedding))
     return np.asarray(fitted.cluster_centers_, np.float32)
 
 

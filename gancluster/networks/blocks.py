@@ -214,6 +214,25 @@ def adapt(net: nn.Module, inputs: Tensor, first: int = 100) -> None:
         hook.remove()
 
 
+@torch.no_grad()
+def read_out(layer: nn.Module, features: Tensor, targets: Tensor, ridge: float = 0.01) -> None:
+    """Set a linear `layer` to the ridge regression of `targets` `(n, outputs)` on `features` `(n, inputs)`.
+
+    `ridge`: the penalty, in units of a feature's mean variance.
+    """
+    at, to = features.mean(0), targets.mean(0)
+    centred = features - at
+    covariance = centred.T @ centred / len(centred)
+    covariance.diagonal().add_(ridge * covariance.diagonal().mean())
+    weight = torch.linalg.solve(covariance, centred.T @ (targets - to) / len(centred)).T
+    layer.get_parameter("bias").copy_(to - weight @ at)
+    if parametrize.is_parametrized(layer, "weight"):
+        layer.get_parameter("parametrizations.weight.0.scale").copy_(weight.norm(dim=1))
+        layer.get_parameter("parametrizations.weight.original").copy_(weight)
+    else:
+        layer.get_parameter("weight").copy_(weight)
+
+
 def _norm_of(layer: nn.Module) -> UnitNorm:
     norm = layer.get_submodule("parametrizations.weight.0")
     assert isinstance(norm, UnitNorm)
