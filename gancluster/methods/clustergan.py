@@ -63,9 +63,7 @@ class Config(base.Config):
     critic: str = Field("r1", description="adversarial objective; printed: gan, which saturates; paper: ns-gan")
     adversarial_weight: float = Field(1.0, ge=0, description="weight of C's adversarial loss")
     warp_discriminator: bool = Field(True, description="extension: D sees warped samples, true and generated alike")
-    pairs_weight: float = Field(
-        1.0, ge=0, description="extension: weight of C's loss on the codes of generated samples"
-    )
+    pairs_weight: float = Field(1.0, ge=0, description="extension: weight of C's loss on generated samples' codes")
 
     entropy_weight: float = Field(0.3, ge=0, description="weight of the minimum-entropy loss (Eq. 3)")
     entropy_from: float = Field(0.5, ge=0, le=1, description="share of training after which entropy is minimised")
@@ -84,15 +82,11 @@ class Config(base.Config):
     shift_only: bool = Field(False, description="warp by shifts (and flips, where the data allow them) alone")
     noise: float = Field(0.1, ge=0, description="standard deviation of the noise that augments, of the pixel range")
 
-    average: float = Field(
-        0.01, gt=0, le=1, description="rate of the average of C's weights that is evaluated; 1: the last weights"
-    )
+    average: float = Field(0.01, gt=0, le=1, description="rate of the average of C's weights; 1: the last weights")
     warmup_epochs: int = Field(30, ge=0, description="extension: epochs of instance discrimination for C's body")
     warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
     warmup_lr: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
-    start: Literal["random", "k-means"] = Field(
-        "k-means", description="C's first partition; extension: k-means of what the warm-up learnt"
-    )
+    start: Literal["random", "k-means"] = Field("k-means", description="extension: C begins at the warm-up's K-means")
 
 
 class Noise(NamedTuple):
@@ -149,7 +143,7 @@ class ClusterGAN(base.Method):
         if phase == self.phases()[0].name:
             adapt(players["clusterer"], batches.at(order[:LOOK]))
         elif self.config.start == "k-means":
-            samples = (batches.at(part) for part in order.split(LOOK))
+            samples = (batches.at(part) for part in torch.split(order, LOOK))
             contrast.start_from_kmeans(players["clusterer"], players["head"], samples, self.table, seed)
 
     def averages(self) -> dict[str, float]:
