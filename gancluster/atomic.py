@@ -46,8 +46,8 @@ def sweep(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a renaming last through a power cut, where folders can be opened (not on Windows)."""
-    with contextlib.suppress(PermissionError):
+    """Make a renaming last through a power cut, where folders can be synchronised (not on Windows or some networks)."""
+    with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

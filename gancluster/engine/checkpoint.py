@@ -33,8 +33,9 @@ def save(game: Game, path: Path) -> None:
         "method": game.method.name,
         "seed": game.seed,
         "clock": {"phase": state.phase, "epoch": state.epoch, "step": state.step, "played": state.played},
-        "sha256": _checksum(tensors),
+        "noted": state.noted,
     }
+    head["sha256"] = _checksum(head, tensors)
     # One metadata entry: the order of several would differ from save to save, and equal states must be equal bytes.
     atomic.write_bytes(path, safetensors.torch.save(tensors, {"gancluster": json.dumps(head, sort_keys=True)}))
 
@@ -49,7 +50,7 @@ def load(game: Game, path: Path) -> None:
         head["clock"][k] for k in ("phase", "epoch", "step", "played")
     )
     game.fresh_memories()
-    state.pending = {}
+    state.pending, state.noted = {}, head["noted"]
     wanted = dict(_leaves(state))
     state.pending = {
         name.removeprefix(PENDING): list(tensors.pop(name).to(game.device).unbind())
@@ -65,7 +66,7 @@ def read(path: Path, method: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safetensors.safe_open(path, "pt") as file:
             head = json.loads(file.metadata()["gancluster"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        if head["format"] == FORMAT and head["sha256"] != _checksum(tensors):
+        if head["format"] == FORMAT and head.pop("sha256") != _checksum(head, tensors):
             raise ValueError("its checksum does not match")
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"the checkpoint {path} is damaged ({error}): remove its folder and train again") from error
@@ -99,8 +100,8 @@ def _walk(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
             yield from _walk(f"{prefix}{name}/", branch)
 
 
-def _checksum(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _checksum(head: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())

@@ -19,6 +19,8 @@ def pick(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
+        if device.type != "cuda" and name != "cpu":
+            raise RuntimeError("nothing is played there")
     except RuntimeError as error:
         raise UserError(f"there is no device '{name}'; use auto, cpu, cuda or cuda:N") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():

@@ -31,7 +31,7 @@ class State:
     """Everything that changes while a game is played, and all that must survive a restart.
 
     `phase`, `epoch`, `step`: where the game stands (steps count within the epoch); `played`: steps over all.
-    `pending`: the values of every loss term in this epoch so far, each `()`.
+    `pending`: the values of every loss term in this epoch so far, each `()`; `noted`: the step that each is of.
     """
 
     players: dict[str, Tree]
@@ -43,6 +43,7 @@ class State:
     step: int = 0
     played: int = 0
     pending: dict[str, list[Tensor]] = field(default_factory=dict)
+    noted: dict[str, list[int]] = field(default_factory=dict)
 
 
 class Moment(NamedTuple):
@@ -201,6 +202,7 @@ def _remember(state: State, mover: str, loss: Loss) -> None:
     """Keep the loss's terms for the epoch's row, on the device: reading them now would make it wait."""
     for term, value in (loss.terms | loss.watched).items():
         state.pending.setdefault(f"{mover}.{term}", []).append(value.detach())
+        state.noted.setdefault(f"{mover}.{term}", []).append(state.played + 1)
 
 
 def _close_epoch(game: Game, phase: Phase) -> Row:
@@ -210,7 +212,7 @@ def _close_epoch(game: Game, phase: Phase) -> Row:
     means = {name: torch.stack(state.pending[name]).float().mean() for name in sorted(state.pending)}
     row: Row = {"phase": phase.name, "epoch": state.epoch + 1}
     row |= dict(zip(means, torch.stack(list(means.values())).tolist(), strict=True))
-    state.pending = {}
+    state.pending, state.noted = {}, {}
     state.epoch, state.step = state.epoch + 1, 0
     if state.epoch == phase.epochs:
         state.phase, state.epoch = state.phase + 1, 0
@@ -225,8 +227,8 @@ def assert_finite(game: Game) -> None:
         finite = torch.isfinite(torch.stack(values))
         if not finite.all():
             player, _, term = name.partition(".")
-            first = int((~finite).nonzero()[0]) * state.step // len(values)
-            raise Diverged(f"the loss term '{term}' of the {player}", state.played - state.step + first + 1, game.seed)
+            first = state.noted[name][int((~finite).nonzero()[0])]
+            raise Diverged(f"the loss term '{term}' of the {player}", first, game.seed)
     for player, tree in state.players.items():
         if not torch.isfinite(torch.stack(torch._foreach_norm(list(tree.values())))).all():
             raise Diverged(f"a weight of the {player}", state.played, game.seed)
