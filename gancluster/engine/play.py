@@ -223,12 +223,15 @@ def _close_epoch(game: Game, phase: Phase) -> Row:
 def assert_finite(game: Game) -> None:
     """Raise `Diverged`, naming the first bad step, if a loss term of this epoch or a weight is NaN or infinite."""
     state = game.state
+    bad: list[tuple[int, str]] = []
     for name, values in state.pending.items():
         finite = torch.isfinite(torch.stack(values))
         if not finite.all():
-            player, _, term = name.partition(".")
-            first = state.noted[name][int((~finite).nonzero()[0])]
-            raise Diverged(f"the loss term '{term}' of the {player}", first, game.seed)
+            bad.append((state.noted[name][int((~finite).nonzero()[0])], name))
+    if bad:
+        step, name = min(bad, key=lambda found: found[0])
+        player, _, term = name.partition(".")
+        raise Diverged(f"the loss term '{term}' of the {player}", step, game.seed)
     for player, tree in state.players.items():
         if not torch.isfinite(torch.stack(torch._foreach_norm(list(tree.values())))).all():
             raise Diverged(f"a weight of the {player}", state.played, game.seed)
