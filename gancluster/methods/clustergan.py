@@ -333,7 +333,7 @@ class ClusterGAN(base.Method):
             | {"teacher": False, "warmup_epochs": 0}
         )
         batch = min(max(100, task.n_samples // 20), task.n_samples)
-        smoke = {"epochs": 2, "warmup_epochs": 1, "lead_epochs": 1, "batch_size": batch, "warmup_batch_size": batch}
+        smoke = {"epochs": 2, "warmup_epochs": 1, "batch_size": batch, "warmup_batch_size": batch}
         return {
             "default": Preset("our recipe, with extensions; `gancluster train clustergan`", default),
             "paper": Preset(

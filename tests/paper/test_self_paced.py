@@ -75,8 +75,9 @@ def test_weights_minimise_each_clusters_objective(problem: Problem, threshold: f
     for cluster in range(k):
         ours, members = nu[clusters == cluster].numpy(), losses[clusters == cluster].numpy()
         if len(members):
-            least = solver_minimum(members, threshold, gamma)
-            assert objective(ours, members, threshold, gamma) == pytest.approx(least, abs=1e-9)
+            value, least = objective(ours, members, threshold, gamma), solver_minimum(members, threshold, gamma)
+            assert value <= least + 1e-12
+            assert value == pytest.approx(least, abs=1e-6)  # where losses nearly tie the solver stops early
 
 
 @thorough

@@ -1,0 +1,58 @@
+"""Instance discrimination: NT-Xent written out, what lowers it, and the first partition that is read out of it."""
+
+from __future__ import annotations
+
+import math
+from types import ModuleType
+
+import pytest
+import torch
+
+from gancluster.methods.codes import block_means, block_table
+from gancluster.methods.contrast import head, instance_discrimination, start_from_kmeans
+from gancluster.methods.kmeans import kmeans_centres, nearest
+from gancluster.networks import compact, triple_gan
+
+
+def test_it_is_the_cross_entropy_of_every_view_for_its_twin() -> None:
+    one, other = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    views = [view / view.norm() for view in torch.cat([one, other])]
+    losses = []
+    for i, view in enumerate(views):
+        twin = (i + 6) % 12
+        others = [math.exp(float(view @ views[j]) / 0.2) for j in range(12) if j != i]
+        losses.append(-math.log(math.exp(float(view @ views[twin]) / 0.2) / sum(others)))
+    assert float(instance_discrimination(one, other)) == pytest.approx(sum(losses) / 12, abs=1e-9)
+
+
+def test_twins_that_agree_and_differ_from_the_rest_cost_little() -> None:
+    apart = torch.eye(8)
+    assert float(instance_discrimination(apart, apart)) < 0.1
+    assert float(instance_discrimination(apart, apart.roll(1, 0))) > 4
+    same = torch.ones(8, 3)
+    assert float(instance_discrimination(same, same)) == pytest.approx(math.log(15), abs=1e-4)
+
+
+def test_the_length_of_a_view_does_not_matter() -> None:
+    one, other = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(instance_discrimination(5 * one, other), instance_discrimination(one, other))
+
+
+def test_the_head_projects_to_64() -> None:
+    assert head(20)(torch.rand(3, 20)).shape == (3, 64)
+
+
+@pytest.mark.parametrize("networks", [compact, triple_gan])
+def test_a_start_from_kmeans_gives_samples_the_codes_of_their_clusters_undecided(networks: ModuleType) -> None:
+    torch.manual_seed(0)
+    C, table = networks.players((6,), 12, 3, (0.0, 1.0)).clusterer, block_table(3, 12)
+    projection = head(C.n_features)
+    samples = 4 * torch.eye(3, 6)[torch.arange(300) % 3] + 0.1 * torch.randn(300, 6)
+    start_from_kmeans(C, projection, samples.split(100), table, seed=0)
+    projections = projection(torch.cat([C(part, features=True) for part in samples.split(100)])).detach().numpy()
+    clusters = torch.from_numpy(nearest(projections, kmeans_centres(projections, 3, seed=0)))
+    codes = torch.cat([C(part) for part in samples.split(100)]).detach()
+    assert clusters.unique().tolist() == [0, 1, 2]
+    assert torch.equal(block_means(codes, table).argmax(1), clusters)
+    on, off = codes[table[clusters] == 1], codes[table[clusters] == 0]
+    assert (float(on.mean()), float(off.mean())) == pytest.approx((0.88, 0.12), abs=0.03)
