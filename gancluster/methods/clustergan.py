@@ -323,7 +323,7 @@ class ClusterGAN(base.Method):
     def presets(cls, task: Task) -> dict[str, Preset]:
         small = task.is_images and max(task.shape[1:]) < 16
         colour = task.is_images and task.shape[0] > 1
-        default = {"lr": 1e-3, "lr_end": 1e-4, "warmup_epochs": 60} if small else {}
+        default = {"lr": 1e-3, "lr_end": 1e-4, "warmup_epochs": 100} if small else {}
         paper = (
             {"networks": "triple-gan", "epochs": 500, "lr": 1e-4, "lr_end": 1e-5, "critic": "ns-gan"}
             | {"entropy_weight": 1.0, "entropy_from": 0.0, "schedule": "threshold"}

@@ -17,7 +17,7 @@ def head(features: int) -> nn.Module:
     return nn.Sequential(nn.Linear(features, 128), nn.ReLU(), nn.Linear(128, 64))
 
 
-def instance_discrimination(one: Tensor, other: Tensor, temperature: float = 0.2) -> Tensor:
+def instance_discrimination(one: Tensor, other: Tensor, temperature: float = 0.5) -> Tensor:
     """NT-Xent (Chen et al. 2020) of two views `(b, d)` each: every view must pick its twin among all 2b - 1 others."""
     views = F.normalize(torch.cat([one, other]), dim=1)
     n = len(one)
