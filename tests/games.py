@@ -1,0 +1,130 @@
+"""Two linear players on points of the plane: a game small enough to be played by hand; and how tests place runs.
+
+The *seeker* tells true points from made ones; the *maker* makes points from noise. The seeker's sign is the cluster.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from gancluster.data.batches import Batches
+from gancluster.data.dataset import Dataset
+from gancluster.engine.play import Game
+from gancluster.methods import base
+from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.optim import Adam, Linear
+from gancluster.runs import Run
+from gancluster.training import TrainOptions, plan
+
+N = 24
+FAST = {"warmup_epochs": 1, "epochs": 2, "batch_size": 60, "warmup_batch_size": 120, "code_size": 20}
+
+
+class Options(base.Config):
+    """Options of the duel; the last three break it on purpose."""
+
+    epochs: int = Field(2, ge=1, description="passes through the data")
+    batch_size: int = Field(8, ge=2, description="samples in a batch")
+    lr: float = Field(0.05, gt=0, description="Adam's learning rate")
+    fails_from: float = Field(2.0, description="share of the game after which the seeker's loss is NaN")
+    fails_for: int = Field(-1, description="the seed whose weights are NaN from the start")
+    rare_term: bool = Field(False, description="a term that only every fourth step has")
+
+
+class Duel(base.Method):
+    """The game; `layout` gives its phases, for tests that want other ones."""
+
+    name: ClassVar[str] = "duel"
+    paper: ClassVar[str] = "two linear players"
+    config_type: ClassVar[type[base.Config]] = Options
+    encoder: ClassVar[str] = "seeker"
+    config: Options
+    layout: Callable[[], list[Phase]] | None = None
+    rates: ClassVar[dict[str, float]] = {}
+
+    @classmethod
+    def presets(cls, task: Task) -> dict[str, Preset]:
+        return {name: Preset("the only one", {}) for name in ("default", "paper", "smoke")}
+
+    def players(self) -> Modules:
+        return {"seeker": nn.Linear(2, 1), "maker": nn.Linear(2, 2)}
+
+    def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
+        if seed == self.config.fails_for:
+            players["maker"].get_parameter("bias").fill_(torch.nan)
+
+    def averages(self) -> dict[str, float]:
+        return dict(self.rates)
+
+    def phases(self) -> list[Phase]:
+        if self.layout is not None:
+            return self.layout()
+        c, maker = self.config, Turn("maker", self.maker_loss)
+        free, held = Turn("seeker", self.seeker_loss), Turn("seeker", self.held_seeker_loss)
+        rounds = [[held, maker], *[[free, maker]] * 3] if c.rare_term else [[free, maker]]
+        return [Phase("duel", c.epochs, c.batch_size, rounds, Adam(Linear(c.lr, c.lr / 2)))]
+
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        return torch.randn(n, 2, generator=rng, device=rng.device)
+
+    def seeker_loss(self, nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
+        real, fake = nets["seeker"](batch.inputs), nets["seeker"](nets["maker"](noise))
+        broken = torch.where(clock.progress >= self.config.fails_from, torch.nan, 0.0)
+        return Loss({"adversarial": F.softplus(-real).mean() + F.softplus(fake).mean() + broken}, {"real": real.mean()})
+
+    def held_seeker_loss(self, nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
+        terms, watched = self.seeker_loss(nets, batch, noise, clock)
+        slope = torch.func.grad(lambda x: nets["seeker"](x).sum())(batch.inputs)
+        return Loss({**terms, "penalty": slope.square().sum(1).mean() + 0 * terms["adversarial"]}, watched)
+
+    def maker_loss(self, nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
+        return Loss({"adversarial": F.softplus(-nets["seeker"](nets["maker"](noise))).mean()})
+
+    def embed(self, nets: Nets, inputs: Tensor) -> Tensor:
+        return nets["seeker"](inputs)
+
+    def centres(self, embedding: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        return np.median(embedding, axis=0, keepdims=True)
+
+    def assign(self, embedding: NDArray[np.float32], centres: NDArray[np.float32]) -> Prediction:
+        return {"side": (embedding[:, 0] > centres[0, 0]).astype(np.int64)}
+
+    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
+        points = nets["maker"](torch.randn(2 * per_cluster, 2, generator=rng, device=rng.device))
+        return points.view(2, per_cluster, 2)
+
+
+def points(n: int = N, dtype: type = np.float32) -> Dataset:
+    """`n` distinct labelled points of the plane."""
+    drawn = np.random.default_rng(7).standard_normal((n, 2)).astype(dtype)
+    return Dataset("points", drawn, (drawn[:, 0] > 0).astype(np.int64), 2)
+
+
+def duel(layout: Callable[[Duel], list[Phase]] | None = None, n: int = N, **options: Any) -> Duel:
+    method = Duel(Options(**options), Task((2,), 2, n))
+    if layout is not None:
+        method.layout = partial(layout, method)
+    return method
+
+
+def game(method: Duel | None = None, dataset: Dataset | None = None, seed: int = 0) -> Game:
+    return Game(method or duel(), Batches((dataset or points()).unlabelled()), seed)
+
+
+def weights(one: Game) -> dict[str, Tensor]:
+    """Copies of all weights of a game, by path."""
+    return {f"{p}.{name}": w.clone() for p, tree in one.state.players.items() for name, w in tree.items()}
+
+
+def placed(root: Path, dataset: Dataset, method: str = "clustergan", seed: int = 0, **options: Any) -> Run:
+    """A run of `method` on `dataset` below `root`, as `gancluster train` would place it."""
+    asked = TrainOptions(dataset=dataset.name, preset="smoke", seed=seed)
+    return Run.place(root, plan(method, dataset, asked, (FAST if method == "clustergan" else {}) | options)[0])
