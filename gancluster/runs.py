@@ -62,7 +62,7 @@ class Request(BaseModel):
     @property
     def folder(self) -> Path:
         """Where the run lies within the runs' root."""
-        dataset = re.sub(r"[^\w.-]+", "-", self.dataset)
+        dataset = re.sub(r"[^\w.-]+", "-", self.dataset).strip(".") or "data"
         return Path(dataset, self.method, f"{self.preset}-s{self.seed}-{self.key[:8]}")
 
 
@@ -78,7 +78,10 @@ class Run:
         """The run of `request` below `root`: as it stands if it was begun before, else a new folder for it."""
         run = cls(root / request.folder, request)
         if (run.folder / "config.json").exists():
-            return cls.open(run.folder)
+            found = cls.open(run.folder)
+            if found.request.key != request.key:
+                raise RunError(f"{run.folder} holds another run: remove it, or choose another --runs-dir")
+            return found
         try:
             run.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -179,7 +182,7 @@ def _json(path: Path, missing: str) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise RunError(missing) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged ({error}): remove the folder and train again") from error
     if not isinstance(content, dict):
         raise RunError(f"{path} is damaged (not an object): remove the folder and train again")
