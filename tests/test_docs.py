@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
+from contextlib import suppress
 from pathlib import Path
+from pkgutil import resolve_name
 from types import ModuleType
 from typing import Any
 
@@ -99,13 +100,8 @@ def test_every_function_that_a_page_names_exists() -> None:
 def exists(name: str) -> bool:
     """Whether `codes.block_table`, say, is a module or lives in one, in the package or in one of its rooms."""
     for room in ("gancluster.", "gancluster.methods.", "gancluster.networks.", "gancluster.data."):
-        for where, _, attribute in ((room + name, "", ""), (room + name).rpartition(".")[:3]):
-            try:
-                module = import_module(where)
-            except ImportError:
-                continue
-            if not attribute or hasattr(module, attribute):
-                return True
+        with suppress(ImportError, AttributeError):
+            return bool(resolve_name(room + name))
     return False
 
 
