@@ -52,7 +52,7 @@ class TrainOptions(BaseModel):
 
 def task_of(dataset: Dataset, clusters: int | None) -> Task:
     """What the method is told of `dataset`; `DataError` where the number of clusters is unknown or makes no sense."""
-    n_clusters = clusters or dataset.n_classes
+    n_clusters = dataset.n_classes if clusters is None else clusters
     if n_clusters is None:
         raise DataError(f"{dataset.name} has no labels to count classes by: say how many clusters with --clusters K")
     if not 2 <= n_clusters <= len(dataset):
@@ -124,6 +124,8 @@ def train(run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_e
             _play_and_save(run, game, rows, started, watch, save_every, stop)
             result = _conclude(run, dataset, game)
     except Diverged as error:
+        if rows:
+            run.write_log(rows)
         result = {"status": "failed", "reason": str(error)}
     result |= {"seconds": round(time.monotonic() - started, 1), "machine": device.machine(game.device)}
     run.finish(result)

@@ -128,3 +128,16 @@ def placed(root: Path, dataset: Dataset, method: str = "clustergan", seed: int =
     """A run of `method` on `dataset` below `root`, as `gancluster train` would place it."""
     asked = TrainOptions(dataset=dataset.name, preset="smoke", seed=seed)
     return Run.place(root, plan(method, dataset, asked, (FAST if method == "clustergan" else {}) | options)[0])
+
+
+def outcome(run: Run) -> dict[str, Any]:
+    """All that must not depend on how often a run was stopped: everything but the seconds."""
+    lines = [line.split(",") for line in (run.folder / "log.csv").read_text().splitlines()]
+    seconds = lines[0].index("seconds")
+    return {
+        "checkpoint": run.checkpoint.read_bytes(),
+        "embedding": (run.folder / "embedding.npz").read_bytes(),
+        "log": [line[:seconds] + line[seconds + 1 :] for line in lines],
+        "result": {key: value for key, value in run.result().items() if key != "seconds"},
+        "files": sorted(file.name for file in run.folder.iterdir() if file.suffix != ".png"),
+    }
