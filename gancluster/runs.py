@@ -121,7 +121,7 @@ class Run:
         """One row an epoch: `phase`, `epoch`, `seconds` so far, and the mean of every loss term `player.term`."""
         path = self.folder / "log.csv"
         try:
-            return pd.read_csv(path, float_precision="round_trip")
+            return pd.read_csv(path, engine="python")  # it reads floats exactly
         except (OSError, ValueError) as error:
             raise RunError(f"{path} cannot be read ({error}): repeat the run's command with --resume") from error
 
