@@ -1,0 +1,128 @@
+"""No label reaches a method: what is trained does not depend on labels, and nothing that it can reach holds any."""
+
+import gc
+import types
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from games import outcome
+
+from gancluster.data.batches import Batches
+from gancluster.data.dataset import Dataset
+from gancluster.engine import play
+from gancluster.engine.play import Game
+from gancluster.methods.clustergan import ClusterGAN, Config
+from gancluster.runs import Run
+from gancluster.training import task_of, train
+
+
+def retrained(root: Path, straight: Run, dataset: Dataset) -> Run:
+    """The straight run's request, carried out on `dataset`."""
+    run = Run.place(root, straight.request)
+    train(run, dataset)
+    return run
+
+
+def test_scrambled_labels_change_no_byte_but_the_scores(tmp_path: Path, straight: Run, digits: Dataset) -> None:
+    assert digits.labels is not None
+    scrambled = replace(digits, labels=np.random.default_rng(0).permutation(digits.labels))
+    run = retrained(tmp_path, straight, scrambled)
+    there, wanted = outcome(run), outcome(straight)
+    assert (there["checkpoint"], there["log"]) == (wanted["checkpoint"], wanted["log"])
+    arrays, others = run.arrays(), straight.arrays()
+    assert [name for name in arrays if not np.array_equal(arrays[name], others[name])] == ["labels"]
+    assert run.result()["scores"]["kmeans"]["acc"] < straight.result()["scores"]["kmeans"]["acc"]
+
+
+def test_without_labels_the_same_is_trained(tmp_path: Path, straight: Run, digits: Dataset) -> None:
+    run = retrained(tmp_path, straight, replace(digits, labels=None, n_classes=None))
+    assert run.checkpoint.read_bytes() == straight.checkpoint.read_bytes()
+    arrays, others = run.arrays(), straight.arrays()
+    assert set(others) - set(arrays) == {"labels"}
+    assert all(np.array_equal(values, others[name]) for name, values in arrays.items())
+
+
+def reachable(root: object) -> Iterator[object]:
+    """Every object that `root` leads to, except through modules, classes and the globals of functions."""
+    passed_over = (types.ModuleType, type, types.FrameType)
+    seen, found = {id(root)}, [root]
+    while found:
+        one = found.pop()
+        yield one
+        inner = gc.get_referents(one)
+        if isinstance(one, types.FunctionType):
+            inner = [*(one.__defaults__ or ()), *(cell.cell_contents for cell in one.__closure__ or ())]
+        if isinstance(one, np.ndarray) and one.base is not None:
+            inner.append(one.base)
+        for other in inner:
+            if id(other) not in seen and not isinstance(other, passed_over):
+                seen.add(id(other))
+                found.append(other)
+
+
+def holding(root: object, labels: np.ndarray[Any, Any]) -> list[object]:
+    """What `root` leads to that equals the labels: arrays, tensors, or plain sequences of them."""
+    wanted = labels.tolist()
+    found: list[object] = []
+    for one in reachable(root):
+        if isinstance(one, torch.Tensor | np.ndarray) and tuple(one.shape) == labels.shape:
+            found += [one] if one.tolist() == wanted else []
+        elif isinstance(one, list | tuple | bytes) and len(one) == len(labels):
+            found += [one] if list(one) == wanted else []
+    return found
+
+
+def test_neither_batches_nor_a_game_lead_to_labels(digits: Dataset, straight: Run) -> None:
+    """A game as it is handed over while a run is trained, with its method, in the middle of playing."""
+    assert digits.labels is not None
+    method = ClusterGAN(Config(**straight.request.options), task_of(digits, None))
+    game = Game(method, Batches(digits.unlabelled()), 0)
+    moments = play.play(game)
+    next(moments)
+    assert len(list(reachable(game))) > 500
+    assert any(one is game.batches.stored for one in reachable(game))
+    assert holding(game, digits.labels) == []
+    assert holding(Batches(digits), digits.labels) == []
+    assert holding(digits.unlabelled(), digits.labels) == []
+
+
+def test_the_search_would_find_labels(digits: Dataset) -> None:
+    """The control: hidden in a closure, an attribute, a tensor or a list, they are found."""
+    labels = digits.labels
+    assert labels is not None
+    tensor = torch.from_numpy(labels.copy())
+    hidden: list[object] = [
+        *(digits, {"deep": [{"er": tensor}]}, lambda: tensor, types.SimpleNamespace(a=tuple(labels.tolist()))),
+        labels.astype(np.uint8).tobytes(),
+    ]
+    assert [bool(holding(one, labels)) for one in hidden] == [True] * len(hidden)
+
+
+def test_what_trains_is_handed_no_labels(tmp_path: Path, straight: Run, digits: Dataset, monkeypatch: Any) -> None:
+    """`train` itself hands on the view without labels, whatever a method would make of them."""
+    seen: list[object] = []
+    init = Game.__init__
+
+    def noted(self: Game, *arguments: Any, **named: Any) -> None:
+        seen.extend(arguments)
+        init(self, *arguments, **named)
+
+    monkeypatch.setattr(Game, "__init__", noted)
+    retrained(tmp_path, straight, digits)
+    assert digits.labels is not None
+    assert len(seen) == 3
+    assert holding(seen, digits.labels) == []
+
+
+@pytest.mark.parametrize("field", ["labels", "label_names"])
+def test_the_view_without_labels_shares_the_samples_and_lacks(digits: Dataset, field: str) -> None:
+    view = digits.unlabelled()
+    assert getattr(digits, field) is not None
+    assert getattr(view, field) is None
+    assert view.inputs is digits.inputs
+    assert view.sha256 == digits.sha256
