@@ -22,13 +22,13 @@ def test_it_is_the_cross_entropy_of_every_view_for_its_twin() -> None:
         twin = (i + 6) % 12
         others = [math.exp(float(view @ views[j]) / 0.2) for j in range(12) if j != i]
         losses.append(-math.log(math.exp(float(view @ views[twin]) / 0.2) / sum(others)))
-    assert float(instance_discrimination(one, other)) == pytest.approx(sum(losses) / 12, abs=1e-9)
+    assert float(instance_discrimination(one, other, 0.2)) == pytest.approx(sum(losses) / 12, abs=1e-9)
 
 
 def test_twins_that_agree_and_differ_from_the_rest_cost_little() -> None:
     apart = torch.eye(8)
-    assert float(instance_discrimination(apart, apart)) < 0.1
-    assert float(instance_discrimination(apart, apart.roll(1, 0))) > 4
+    assert float(instance_discrimination(apart, apart, 0.2)) < 0.1
+    assert float(instance_discrimination(apart, apart.roll(1, 0), 0.2)) > 4
     same = torch.ones(8, 3)
     assert float(instance_discrimination(same, same)) == pytest.approx(math.log(15), abs=1e-4)
 
