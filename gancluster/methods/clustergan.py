@@ -46,7 +46,7 @@ LOOK = 20_000  # samples that whitening is learnt from: several times as many as
 class Config(base.Config):
     """ClusterGAN's options; the defaults are the preset `default` for images of 16x16 and more."""
 
-    epochs: int = Field(40, ge=1, description="passes of the adversarial game through the data")
+    epochs: int = Field(20, ge=1, description="passes of the adversarial game through the data")
     batch_size: int = Field(100, ge=2, description="samples in a batch")
     lr: float = Field(5e-4, gt=0, description="Adam's learning rate at the start")
     lr_end: float = Field(5e-5, ge=0, description="Adam's learning rate at the end (linear between)")
@@ -76,14 +76,14 @@ class Config(base.Config):
     consistency_weight: float = Field(
         1.0, ge=0, description="weight of consistency; at 1 a changed cluster costs 2; printed: m / clusters"
     )
-    consistency_ramp: float = Field(0.5, ge=0, le=1, description="share of training over which its weight grows from 0")
+    consistency_ramp: float = Field(0.0, ge=0, le=1, description="share of training over which its weight grows from 0")
     teacher: bool = Field(True, description="extension: consistency follows C's average over time")
     warp: float = Field(1.0, ge=0, description="strength of the warps that augment images; 0: noise alone")
     shift_only: bool = Field(False, description="warp by shifts (and flips, where the data allow them) alone")
     noise: float = Field(0.1, ge=0, description="standard deviation of the noise that augments, of the pixel range")
 
     average: float = Field(0.01, gt=0, le=1, description="rate of the average of C's weights; 1: the last weights")
-    warmup_epochs: int = Field(30, ge=0, description="extension: epochs of instance discrimination for C's body")
+    warmup_epochs: int = Field(20, ge=0, description="extension: epochs of instance discrimination for C's body")
     warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
     warmup_lr: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
     start: Literal["random", "k-means"] = Field("k-means", description="extension: C begins at the warm-up's K-means")
@@ -323,7 +323,7 @@ class ClusterGAN(base.Method):
     def presets(cls, task: Task) -> dict[str, Preset]:
         small = task.is_images and max(task.shape[1:]) < 16
         colour = task.is_images and task.shape[0] > 1
-        default = {"lr": 1e-3, "lr_end": 1e-4, "warmup_epochs": 100} if small else {}
+        default = {"epochs": 40, "lr": 1e-3, "lr_end": 1e-4, "warmup_epochs": 100} if small else {}
         paper = (
             {"networks": "triple-gan", "epochs": 500, "lr": 1e-4, "lr_end": 1e-5, "critic": "ns-gan"}
             | {"entropy_weight": 1.0, "entropy_from": 0.0, "schedule": "threshold"}
