@@ -107,9 +107,9 @@ def train(run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_e
     Saves every `save_every` seconds and at the end. Raises `Interrupted`, all saved, after SIGINT or SIGTERM. A loss
     that is not finite ends the run as failed: no later checkpoint replaces the last good one.
     """
+    atomic.sweep(run.folder)
     if run.status != "unfinished":
         return run.result()
-    atomic.sweep(run.folder)
     device.use_threads(run.request.threads)
     game = Game(
         _method(run.request),
