@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gancluster.errors import UserError
 from gancluster.networks import compact, triple_gan
-from gancluster.networks.blocks import ZCA, BatchNorm, GaussianNoise, draw_numbers
+from gancluster.networks.blocks import ZCA, BatchNorm, Dropout, GaussianNoise, draw_numbers
 from gancluster.networks.players import Players
 
 BUILDERS = {"compact": compact.players, "triple-gan": triple_gan.players}
@@ -121,6 +121,18 @@ def test_large_photographs_are_seen_and_made_at_half_their_side() -> None:
     assert torch.allclose(D(z, x), D(z, coarse), atol=1e-5)
     made = G(z)
     assert torch.equal(made, nn.functional.interpolate(made[..., ::2, ::2], scale_factor=2))
+
+
+def test_triple_gans_noise_is_as_strong_as_published() -> None:
+    def strengths(net: nn.Module) -> list[float]:
+        noisy = [layer for layer in net.modules() if isinstance(layer, GaussianNoise | Dropout)]
+        return [layer.sd if isinstance(layer, GaussianNoise) else layer.p for layer in noisy]
+
+    digits, photographs = built("triple-gan", (1, 28, 28)), built("triple-gan", (3, 32, 32))
+    assert strengths(digits.discriminator) == [0.3, 0.5, 0.5, 0.5, 0.5, 0.5]
+    assert strengths(digits.clusterer) == [0.5, 0.5]
+    assert strengths(photographs.discriminator) == [0.2, 0.2, 0.2]
+    assert strengths(photographs.clusterer) == [0.15, 0.5, 0.5]
 
 
 def test_only_photographs_of_32_pixels_are_whitened_and_before_the_noise() -> None:
