@@ -16,7 +16,7 @@ wrong (errata B1, B7, B9, B11) ours are corrected; `--form printed --critic gan 
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -288,8 +288,8 @@ class ClusterGAN(base.Method):
         return code
 
     def centres(self, embedding: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-        """K-means of the codes at unit length (the similarity of Eq. 3 is a cosine): `(n_clusters, m)`."""
-        return kmeans_centres(embedding, self.task.n_clusters, seed)
+        """K-means of the codes at unit length (Eq. 3's similarity is a cosine), numbered as the blocks they match."""
+        return codes.as_blocks(kmeans_centres(embedding, self.task.n_clusters, seed), self.table)
 
     def assign(self, embedding: NDArray[np.float32], centres: NDArray[np.float32]) -> Prediction:
         """`kmeans`: the nearest centre, the paper's rule. `block`: the most active block; they agree once C aligns."""
@@ -324,7 +324,7 @@ class ClusterGAN(base.Method):
         small = task.is_images and max(task.shape[1:]) < 16
         colour = task.is_images and task.shape[0] > 1
         passes = max(5, round(220_000 / task.n_samples))  # as many steps, whatever the size of the data set
-        default = {"epochs": min(passes, 40), "warmup_epochs": min(passes, 100)}
+        default: dict[str, Any] = {"epochs": min(passes, 40), "warmup_epochs": min(passes, 100)}
         default |= {"lr": 1e-3, "lr_end": 1e-4} if small else {}
         paper = (
             {"networks": "triple-gan", "epochs": 500, "lr": 1e-4, "lr_end": 1e-5, "critic": "ns-gan"}

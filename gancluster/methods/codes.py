@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 Blur = Literal["scaled", "additive", "clipped"]
@@ -43,3 +46,11 @@ def blurred(codes: Tensor, uniform: Tensor, width: Tensor | float, how: Blur = "
 def block_means(embedding: Tensor, table: Tensor) -> Tensor:
     """Mean activation of each cluster's block `(n, n_clusters)` of embeddings `(n, m)`."""
     return embedding @ (table / table.sum(1, keepdim=True)).T
+
+
+def as_blocks(centres: NDArray[np.float32], table: Tensor) -> NDArray[np.float32]:
+    """Centres `(n_clusters, m)` in the order of the blocks they match best, one to one: cluster k is G's block k."""
+    activity = block_means(torch.from_numpy(centres), table).numpy()
+    _, matched = linear_sum_assignment(activity.T, maximize=True)
+    ordered: NDArray[np.float32] = centres[matched]
+    return ordered

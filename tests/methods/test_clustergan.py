@@ -261,7 +261,7 @@ def test_clean_codes_are_assigned_to_their_blocks_and_to_one_centre_a_block() ->
     found = method.assign(embedding, method.centres(embedding, seed=0))
     assert list(found) == ["kmeans", "block"]
     assert np.array_equal(found["block"], clusters)
-    assert metrics.scores(clusters, found["kmeans"], 3)["acc"] == 1
+    assert np.array_equal(found["kmeans"], clusters)  # a cluster has the number of the block that G draws it from
 
 
 @pytest.fixture(scope="module")
