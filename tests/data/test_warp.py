@@ -121,3 +121,12 @@ def test_every_image_has_its_own_warp(images: Tensor) -> None:
     same = images[:1].expand(40, -1, -1, -1).float()
     warped = warp(same, draw_warp(40, (2, 12, 16), False, rng()), 1.0, 0.0)
     assert (warped - warped[:1]).flatten(1).abs().mean(1)[1:].min() > 0.01
+
+
+def test_a_shear_moves_rows_sideways_the_more_the_further_from_the_middle() -> None:
+    column = torch.zeros(1, 1, 33, 33, dtype=torch.float64)
+    column[..., 16] = 1.0
+    sheared = warp(column, moved(column, 3, 1.0), strength=1.0, noise=0.0)[0, 0]
+    places = sheared @ torch.arange(33.0, dtype=torch.float64) / sheared.sum(1)
+    expected = 16 - 0.2 * (torch.arange(33.0, dtype=torch.float64) - 16)
+    assert torch.allclose(places, expected, atol=1e-9)
