@@ -112,7 +112,11 @@ class Run:
 
     def result(self) -> dict[str, Any]:
         """What came out: `status`, `row`, `extensions`, `scores` by rule, `sizes` by rule, `seconds`, `machine`."""
-        return _json(self.folder / "result.json", f"{self.folder} is not finished: repeat its command with --resume")
+        path = self.folder / "result.json"
+        content = _json(path, f"{self.folder} is not finished: repeat its command with --resume")
+        if content.get("status") not in ("finished", "failed"):
+            raise RunError(f"{path} is damaged (no status): remove the folder and train again")
+        return content
 
     def finish(self, result: dict[str, Any]) -> None:
         atomic.write_text(self.folder / "result.json", json.dumps(result, indent=2) + "\n")
@@ -132,7 +136,9 @@ class Run:
         """`embedding` `(n, m)`, `centres`, `labels` `(n,)` where the data have them, and `clusters/<rule>` `(n,)`."""
         path = self.folder / "embedding.npz"
         if not path.exists():
-            raise RunError(f"{self.folder} is not finished: repeat its command with --resume")
+            reason = self.result().get("reason")
+            missing = f"{path} is missing: remove the folder and train again"
+            raise RunError(f"{self.folder} failed: {reason}" if reason else missing)
         try:
             with np.load(path) as stored:
                 return dict(stored)
@@ -146,11 +152,13 @@ class Run:
 
 
 def every(root: Path) -> list[Run]:
-    """All runs below `root`, the newest first; folders that are no runs of this version are passed over."""
+    """All runs below `root`, the newest first; what is damaged, or no run of this version, is passed over."""
     found = []
     for config in root.glob("*/*/*/config.json"):
         try:
-            found.append((_newest(config.parent), Run.open(config.parent)))
+            run = Run.open(config.parent)
+            run.status  # noqa: B018 - raises where the result is damaged
+            found.append((_newest(config.parent), run))
         except RunError:
             continue
     return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]

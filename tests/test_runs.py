@@ -138,7 +138,13 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_passed_over_in_a_list(tmp_path: Path) -> None:
-    kept, damaged, other = duel_run(tmp_path, 0), duel_run(tmp_path, 1), duel_run(tmp_path, 2)
+    kept, damaged, other, spoilt = (
+        duel_run(tmp_path, 0),
+        duel_run(tmp_path, 1),
+        duel_run(tmp_path, 2),
+        finished(tmp_path, 3),
+    )
+    (spoilt.folder / "result.json").write_text("{")
     (damaged.folder / "config.json").write_text("{")
     changed(other.folder / "config.json", format=2)
     (tmp_path / "a" / "b" / "c").mkdir(parents=True)
@@ -236,6 +242,26 @@ def test_what_is_not_finished_has_neither_result_nor_arrays(tmp_path: Path) -> N
     for ask in (run.result, run.arrays):
         with pytest.raises(RunError, match=f"{run.folder} is not finished: repeat its command with --resume"):
             ask()
+
+
+def test_a_result_without_a_status_is_damaged(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    (run.folder / "result.json").write_text("{}")
+    with pytest.raises(RunError, match=r"result\.json is damaged \(no status\)"):
+        _ = run.status
+
+
+def test_a_failed_run_has_no_arrays_and_says_why(tmp_path: Path) -> None:
+    run = finished(tmp_path, fails_for=0)
+    with pytest.raises(RunError, match=f"^{run.folder} failed: the loss term .* became non-finite at step 1"):
+        run.arrays()
+
+
+def test_an_embedding_that_was_removed_is_missed(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    (run.folder / "embedding.npz").unlink()
+    with pytest.raises(RunError, match=r"embedding\.npz is missing: remove the folder and train again"):
+        run.arrays()
 
 
 def test_the_log_keeps_every_bit_of_a_float(tmp_path: Path) -> None:

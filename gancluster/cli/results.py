@@ -33,7 +33,8 @@ def show(runs: list[Run], as_json: bool) -> None:
     for run in runs:
         result = run.result()
         if result["status"] == "failed":
-            console.print(f"FAILED: {result['reason']}; its last good checkpoint is in {run.folder}", soft_wrap=True)
+            kept = "its last good checkpoint" if run.checkpoint.exists() else "its request"
+            console.print(f"FAILED: {result['reason']}; {kept} is in {run.folder}", soft_wrap=True)
     if extensions := runs[0].result().get("extensions"):
         console.print(f"+ marks what is not in the paper: {', '.join(extensions)}", style="dim", soft_wrap=True)
     console.print(f"runs: {runs[0].folder.parent}", style="dim", soft_wrap=True)

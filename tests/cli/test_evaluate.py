@@ -1,0 +1,106 @@
+"""`gancluster eval`: the scores of a finished run, as the metrics and scikit-learn give them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from asking import Ask, root_of
+from games import placed, points
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+from gancluster import metrics
+from gancluster.runs import Run
+
+ALL = [
+    *("acc", "nmi", "nmi_arithmetic", "nmi_max", "ari", "cluster_majority", "class_majority"),
+    *("empty_clusters", "largest_share", "n"),
+]
+
+
+def rows(table: str) -> dict[str, list[str]]:
+    """A printed table's rows of cells by their first cell."""
+    lines = [line[1:-1].split("│") for line in table.splitlines() if line.startswith("│")]
+    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
+
+
+def test_json_scores_are_those_of_the_metrics_and_of_scikit_learn(ask: Ask, smoke: Run) -> None:
+    said = ask("eval --json --runs-dir", root_of(smoke))
+    told, arrays = json.loads(said.out), smoke.arrays()
+    assert (said.code, said.err, told["run"]) == (0, "", str(smoke.folder))
+    assert set(told["scores"]) == {"kmeans", "block"}
+    for rule, scores in told["scores"].items():
+        labels, clusters = arrays["labels"], arrays[f"clusters/{rule}"]
+        assert scores == metrics.scores(labels, clusters, 10)
+        for name, mean in {"nmi": "geometric", "nmi_arithmetic": "arithmetic", "nmi_max": "max"}.items():
+            assert scores[name] == pytest.approx(
+                normalized_mutual_info_score(labels, clusters, average_method=mean), abs=1e-12
+            )
+        assert scores["ari"] == pytest.approx(adjusted_rand_score(labels, clusters), abs=1e-12)
+    assert told["scores"] == smoke.result()["scores"]
+
+
+def test_the_table_has_a_column_a_rule_and_what_each_score_compares_with(ask: Ask, smoke: Run) -> None:
+    said = ask("eval --runs-dir", root_of(smoke))
+    found, wanted = rows(said.out), smoke.result()["scores"]
+    assert f"{smoke.folder} (clustergan+)" in said.out
+    for name in ALL[:7]:
+        values = [f"{wanted[rule][name]:.4f}" for rule in ("kmeans", "block")]
+        assert found[name] == [*values, metrics.COMPARABLE.get(name, "")]
+    assert found["n"][:2] == ["300", "300"]
+
+
+def test_the_confusion_matrix_counts_every_sample_and_matches_on_its_diagonal(ask: Ask, smoke: Run) -> None:
+    found = rows(ask("eval --runs-dir", root_of(smoke)).out)
+    table = [[0 if cell == "·" else int(cell) for cell in found[str(row)]] for row in range(10)]
+    assert sum(map(sum, table)) == 300
+    matched = sum(table[row][row] for row in range(10))
+    assert matched / 300 == pytest.approx(smoke.result()["scores"]["kmeans"]["acc"])
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ("", ALL),
+        ("--hungarian", ALL[:5]),
+        ("--majority", ALL[5:7]),
+        ("--hungarian --majority", ALL[:7]),
+    ],
+)
+def test_scores_can_be_chosen(ask: Ask, smoke: Run, options: str, names: list[str]) -> None:
+    told = json.loads(ask("eval --json", options, "--runs-dir", root_of(smoke)).out)
+    assert list(told["scores"]["kmeans"]) == names
+    shown = rows(ask("eval", options, "--runs-dir", root_of(smoke)).out)
+    assert [name for name in ALL if name in shown] == names
+
+
+def test_a_run_is_named_by_its_folder_its_name_or_a_beginning(ask: Ask, smoke: Run, tmp_path: Path) -> None:
+    for name in (smoke.folder, smoke.folder.name, smoke.folder.name[:9], smoke.request.key[:10]):
+        assert json.loads(ask("eval", name, "--json --runs-dir", root_of(smoke)).out)["run"] == str(smoke.folder)
+    assert json.loads(ask("eval", smoke.folder, "--json --runs-dir", tmp_path).out)["run"] == str(smoke.folder)
+
+
+@pytest.mark.usefixtures("duels", "undrawn")
+def test_a_run_without_labels_is_not_scored(ask: Ask, tmp_path: Path) -> None:
+    ask("train duel --dataset swiss-roll --limit 50 --clusters 2 --quiet --runs-dir", tmp_path)
+    said = ask("eval --runs-dir", tmp_path)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("error: swiss-roll has no labels, so ")
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("duels")
+def test_a_run_that_is_not_finished_is_not_scored(ask: Ask, tmp_path: Path) -> None:
+    run = placed(tmp_path, points(), "duel")
+    said = ask("eval", run.folder)
+    wanted = f"error: {run.folder} is not finished: repeat its command with --resume\n"
+    assert (said.code, said.out, said.err) == (2, "", wanted)
+
+
+@pytest.mark.usefixtures("duels", "undrawn")
+def test_a_run_that_failed_is_not_scored(ask: Ask, file: Path, tmp_path: Path) -> None:
+    ask("train duel --fails-for 0 --dataset", file, "--runs-dir", tmp_path / "runs")
+    said = ask("eval default --runs-dir", tmp_path / "runs")
+    assert (said.code, said.out) == (2, "")
+    assert "failed" in said.err
+    assert "non-finite at step 1" in said.err
+    assert said.err.count("\n") == 1
