@@ -66,8 +66,9 @@ def _command(name: str) -> Any:
         dataset = catalogue.load(
             options.dataset, catalogue.data_folder(options.data_dir), options.split, options.limit, options.seed
         )
-        runs = [Run.place(runs_dir, request) for request in plan(name, dataset, options, given, _command_line())]
-        _refuse_unfinished(runs, resume)
+        requests = plan(name, dataset, options, given, _command_line())
+        _refuse_unfinished([Run(runs_dir / request.folder, request) for request in requests], resume)
+        runs = [Run.place(runs_dir, request) for request in requests]
         for run in runs:
             with Display(f"{name} on {dataset.name}, seed {run.request.seed}", quiet or as_json) as display:
                 train(run, dataset, display, save_every)
