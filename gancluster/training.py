@@ -197,17 +197,19 @@ def _conclude(run: Run, dataset: Dataset, game: Game) -> dict[str, Any]:
     embedding = players.embed(game.batches)
     centres = game.method.centres(embedding, game.seed)
     clusters = game.method.assign(embedding, centres)
-    labels = {} if dataset.labels is None else {"labels": dataset.labels}
+    labels = dataset.labels if dataset.labels is not None and (dataset.labels >= 0).any() else None
     named = {f"clusters/{rule}": found for rule, found in clusters.items()}
-    run.write_arrays({"embedding": embedding, "centres": centres} | named | labels)
+    run.write_arrays(
+        {"embedding": embedding, "centres": centres} | named | ({} if labels is None else {"labels": labels})
+    )
     extensions, n_clusters = game.method.extensions(), run.request.n_clusters
     return {
         "status": "finished",
         "row": game.method.name + ("+" if extensions else ""),
         "extensions": extensions,
-        "scores": {rule: metrics.scores(dataset.labels, found, n_clusters) for rule, found in clusters.items()}
-        if dataset.labels is not None
-        else None,
+        "scores": None
+        if labels is None
+        else {rule: metrics.scores(labels, found, n_clusters) for rule, found in clusters.items()},
         "sizes": {rule: np.bincount(found, minlength=n_clusters).tolist() for rule, found in clusters.items()},
     }
 

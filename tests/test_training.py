@@ -165,6 +165,22 @@ def test_without_labels_a_run_is_clustered_and_not_scored(tmp_path: Path) -> Non
     assert "labels" not in run.arrays()
 
 
+def test_labels_that_are_all_unknown_are_none(tmp_path: Path) -> None:
+    unknown = Dataset("points", points().inputs, np.full(24, -1), 2)
+    run = Run.place(tmp_path, plan("duel", unknown, TrainOptions(dataset="points"), {})[0])
+    assert train(run, unknown)["scores"] is None
+    assert "labels" not in run.arrays()
+
+
+def test_samples_without_a_label_are_clustered_and_left_out_of_scores(tmp_path: Path) -> None:
+    some = points().labels
+    assert some is not None
+    partly = Dataset("points", points().inputs, np.where(np.arange(24) < 10, -1, some), 2)
+    run = Run.place(tmp_path, plan("duel", partly, TrainOptions(dataset="points"), {})[0])
+    result = train(run, partly)
+    assert (result["scores"]["side"]["n"], sum(result["sizes"]["side"])) == (14, 24)
+
+
 def test_a_finished_run_is_not_trained_again(straight: Run, digits: Dataset) -> None:
     before = {file.name: file.stat().st_mtime_ns for file in straight.folder.iterdir()}
     steps: list[Moment] = []
