@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from asking import Ask
+from asking import Ask, Said
 
 from gancluster import __version__
 from gancluster.cli import app, methods
@@ -35,7 +35,7 @@ def test_help_names_every_verb(ask: Ask) -> None:
 
 
 def test_the_version_is_the_package_s(ask: Ask) -> None:
-    assert ask("--version") == type(ask("--version"))(0, f"{__version__}\n", "")
+    assert ask("--version") == Said(0, f"{__version__}\n", "")
 
 
 def test_every_verb_has_help(ask: Ask) -> None:
@@ -50,7 +50,7 @@ def test_an_error_of_several_lines_is_said_in_one(ask: Ask, monkeypatch: pytest.
         raise RunError("one\n  two\n\nthree")
 
     monkeypatch.setattr(methods.registry, "origins", fails)
-    assert ask("methods") == type(ask("methods"))(2, "", "error: one two three\n")
+    assert ask("methods") == Said(2, "", "error: one two three\n")
 
 
 def test_ctrl_c_outside_of_training_is_one_line_too(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,11 @@ from asking import Ask
 from games import placed, points
 from PIL import Image
 
+from gancluster.data import catalogue
 from gancluster.engine.checkpoint import FORMAT
 from gancluster.report import pictures
 from gancluster.runs import Run
-from gancluster.training import train
+from gancluster.training import TrainOptions, plan, train
 
 TRAIN = "train clustergan --preset smoke"
 
@@ -203,9 +204,6 @@ def test_of_several_seeds_none_is_placed_where_one_is_refused(
 
 def stopped_duel(root: Path, file: Path, seed: int = 0) -> Run:
     """A run of the duel on the points in `file` whose checkpoint is that of its end, but not its result."""
-    from gancluster.data import catalogue
-    from gancluster.training import TrainOptions, plan
-
     dataset = catalogue.load(str(file), root)
     run = Run.place(root, plan("duel", dataset, TrainOptions(dataset=str(file), seed=seed), {})[0])
     train(run, dataset)
