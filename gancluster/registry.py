@@ -59,12 +59,17 @@ def origins(kind: Kind) -> dict[str, str]:
 
 
 def find(kind: Kind, name: str) -> Any:
-    """Import and return the plug-in `name`; `UnknownName` suggests the nearest names when there is none."""
+    """Import and return the plug-in `name`; `UnknownName` says why not, or suggests near names."""
     if name in BUILT_IN[kind]:
         module, _, attribute = BUILT_IN[kind][name].partition(":")
         return getattr(import_module(module), attribute)
     if name in _added(kind):
-        return _added(kind)[name].load()
+        try:
+            return _added(kind)[name].load()
+        except Exception as error:  # somebody else's module may raise anything
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            where = origins(kind)[name]
+            raise UnknownName(f"{name} of {where} cannot be imported ({reason}): mend or uninstall it") from error
     listing = {"methods": "gancluster methods", "datasets": "gancluster data list"}.get(kind)
     raise UnknownName(unknown(f"{kind[:-1]}", name, origins(kind), listing))
 
