@@ -136,7 +136,7 @@ class Phase:
 class Config(BaseModel):
     """A method's options: frozen, unknown keys refused; the fields with their help are the command line's options."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Preset(NamedTuple):

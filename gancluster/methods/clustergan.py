@@ -20,7 +20,6 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
@@ -226,7 +225,7 @@ class ClusterGAN(base.Method):
             terms["consistency"] = c.consistency_weight * ramp * watched["inconsistency"]
         if c.gan and c.pairs_weight:
             generated = self.augment(self.generated(nets, noise, clock), noise.warps[1])
-            terms["pairs"] = c.pairs_weight * F.binary_cross_entropy(C(generated, noise.clusterer[2]), noise.codes)
+            terms["pairs"] = c.pairs_weight * codes.cross_entropy(C(generated, noise.clusterer[2]), noise.codes)
         return Loss(terms, watched)
 
     def entropy_loss(self, code: Tensor, clock: Clock) -> tuple[Tensor, Tensor]:

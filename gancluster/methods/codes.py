@@ -54,3 +54,10 @@ def as_blocks(centres: NDArray[np.float32], table: Tensor) -> NDArray[np.float32
     _, matched = linear_sum_assignment(activity.T, maximize=True)
     ordered: NDArray[np.float32] = centres[matched]
     return ordered
+
+
+def cross_entropy(code: Tensor, target: Tensor) -> Tensor:
+    """Mean binary cross-entropy of codes in (0, 1); unlike torch's it lets NaN through, for the engine to name."""
+    code = code.to(target.dtype)
+    log_on, log_off = code.clamp_min(1e-30).log(), (1 - code).clamp_min(1e-30).log()
+    return -(target * log_on + (1 - target) * log_off).mean()

@@ -25,8 +25,10 @@ def pairwise_entropy(codes: Tensor, form: Form = "corrected") -> Tensor:
     `a_ij` is the cosine of codes i and j and `h` the binary entropy: small when every other sample is clearly alike or
     clearly different. The printed sum grows with the batch, and runs over j = i as well (erratum B11).
     """
-    unit = codes / codes.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    similarity = (unit @ unit.T).clamp(1e-6, 1 - 1e-6)  # the slope of h is infinite at 0 and 1
+    with torch.autocast(codes.device.type, enabled=False):  # 1 - 1e-6 is 1 in bfloat16, and h(1) no number
+        codes = codes.to(torch.promote_types(codes.dtype, torch.float32))
+        unit = codes / codes.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        similarity = (unit @ unit.T).clamp(1e-6, 1 - 1e-6)  # the slope of h is infinite at 0 and 1
     entropy: Tensor = -similarity * similarity.log() - (1 - similarity) * (1 - similarity).log()
     if form == "printed":
         return entropy.sum(1)
