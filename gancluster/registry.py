@@ -71,7 +71,7 @@ def find(kind: Kind, name: str) -> Any:
             where = origins(kind)[name]
             raise UnknownName(f"{name} of {where} cannot be imported ({reason}): mend or uninstall it") from error
     listing = {"methods": "gancluster methods", "datasets": "gancluster data list"}.get(kind)
-    raise UnknownName(unknown(f"{kind[:-1]}", name, origins(kind), listing))
+    raise UnknownName(unknown(kind[:-1].replace("dataset", "data set"), name, origins(kind), listing))
 
 
 def unknown(what: str, name: str, known: Iterable[str], listing: str | None = None) -> str:

@@ -102,8 +102,8 @@ def test_every_built_in_can_be_imported(kind: registry.Kind) -> None:
         ("methods", "qqq", "there is no method 'qqq'; known: clustergan (all: gancluster methods)"),
         ("critics", "wgan", "there is no critic 'wgan'; did you mean gan or wgan-gp or ns-gan?"),
         ("critics", "qqq", "there is no critic 'qqq'; known: gan, ns-gan, r1, wgan-gp"),
-        ("datasets", "minst", "there is no dataset 'minst'; did you mean mnist"),
-        ("datasets", "", "there is no dataset ''; known: celeba, cifar10, "),
+        ("datasets", "minst", "there is no data set 'minst'; did you mean mnist"),
+        ("datasets", "", "there is no data set ''; known: celeba, cifar10, "),
     ],
 )
 def test_an_unknown_name_gets_the_nearest_or_all(kind: registry.Kind, name: str, says: str) -> None:
