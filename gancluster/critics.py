@@ -7,6 +7,7 @@ pairs), and lowers real scores by the generator's loss of the negated scores: ev
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from torch import Tensor
 Inputs = tuple[Tensor, ...]
 
 
-class Critic:
+class Critic(ABC):
     """The minimax game without a penalty; the others say where they differ.
 
     `repeat`: discriminator steps per generator step. `every`: the penalty is taken at every so many steps, so many
@@ -31,9 +32,9 @@ class Critic:
         """`-E log D(real) - E log(1 - D(fake))`, D = sigmoid of the logits `(b,)`; 2 log 2 when D cannot tell."""
         return F.softplus(-real).mean() + F.softplus(fake).mean()
 
+    @abstractmethod
     def generator_loss(self, fake: Tensor) -> Tensor:
         """What the fakes' maker minimises, given their logits `(b,)`."""
-        raise NotImplementedError
 
     def penalty(self, net: Callable[..., Tensor], real: Inputs, fake: Inputs, mix: Tensor) -> Tensor | None:
         """A term that keeps `net` smooth, over all its inputs together; `mix` `(b,)` is uniform on [0, 1)."""
