@@ -336,11 +336,15 @@ class ClusterGAN(base.Method):
         batch = min(max(100, task.n_samples // 20), task.n_samples)
         smoke = {"epochs": 2, "warmup_epochs": 1, "batch_size": batch, "warmup_batch_size": batch}
         return {
-            "default": Preset("our recipe, measured in docs/results.md; `gancluster train clustergan`", default),
+            "default": Preset(
+                "our recipe, with extensions; ACC .95 on digits in a minute, .975 on USPS in four (5 seeds, one CPU core, "
+                "docs/results.md); `gancluster train clustergan --dataset usps`",
+                default,
+            ),
             "paper": Preset(
-                "the printed method and nothing else, formulas corrected, Triple-GAN's networks; ours where nothing is "
-                "printed: epochs, batch, m, noise, shifts; published ACC: MNIST .964, USPS .970, CIFAR-10 .412; made "
-                "for a GPU; `gancluster train clustergan --preset paper --dataset mnist`",
+                "the printed method and nothing else, formulas corrected; epochs, batch, m, noise, shifts are ours; "
+                "published ACC: MNIST .964, USPS .970, CIFAR-10 .412; needs a GPU; "
+                "`gancluster train clustergan --preset paper --dataset mnist`",
                 paper,
             ),
             "smoke": Preset("seconds, to see that all runs; `gancluster train clustergan --preset smoke`", smoke),
