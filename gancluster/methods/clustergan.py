@@ -337,7 +337,7 @@ class ClusterGAN(base.Method):
         smoke = {"epochs": 2, "warmup_epochs": 1, "batch_size": batch, "warmup_batch_size": batch}
         return {
             "default": Preset(
-                "our recipe, with extensions; ACC .95 on digits in a minute, .975 on USPS in four (5 seeds, one CPU core, "
+                "our recipe and extensions; ACC .95 on digits in a minute, .975 on USPS in four (5 seeds, one CPU core, "
                 "docs/results.md); `gancluster train clustergan --dataset usps`",
                 default,
             ),
