@@ -323,7 +323,7 @@ class ClusterGAN(base.Method):
         small = task.is_images and max(task.shape[1:]) < 16
         colour = task.is_images and task.shape[0] > 1
         passes = max(5, round(220_000 / task.n_samples))  # as many steps, whatever the size of the data set
-        default: dict[str, Any] = {"epochs": min(passes, 40), "warmup_epochs": min(passes, 100)}
+        default: dict[str, Any] = {"epochs": min(passes, 40), "warmup_epochs": min(max(passes, 15), 100)}
         default |= {"lr": 1e-3, "lr_end": 1e-4} if small else {}
         paper = (
             {"networks": "triple-gan", "epochs": 500, "lr": 1e-4, "lr_end": 1e-5, "critic": "ns-gan"}
