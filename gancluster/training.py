@@ -112,7 +112,7 @@ def train(run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_e
         return run.result()
     device.use_threads(run.request.threads)
     game = Game(
-        _method(run.request),
+        method_of(run.request),
         Batches(dataset.unlabelled(), run.request.device),
         run.request.seed,
         bfloat16=run.request.precision == "bfloat16",
@@ -135,7 +135,7 @@ def train(run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_e
 def trained(run: Run) -> Trained:
     """The players of a finished run."""
     run.arrays()  # says what to do where the run is not finished
-    return reopen(_method(run.request), run.checkpoint, device.pick("cpu"))
+    return reopen(method_of(run.request), run.checkpoint, device.pick("cpu"))
 
 
 def assign(run: Run, dataset: Dataset) -> NDArray[np.int64]:
@@ -148,7 +148,8 @@ def assign(run: Run, dataset: Dataset) -> NDArray[np.int64]:
     return next(iter(players.method.assign(embedding, centres).values()))
 
 
-def _method(request: Request) -> Method:
+def method_of(request: Request) -> Method:
+    """The method that `request` asks for, as it was configured."""
     method: type[Method] = registry.find("methods", request.method)
     config = method.config_type(**request.options)
     return method(config, Task(*(getattr(request, field) for field in Task._fields)))

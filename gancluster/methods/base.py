@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from gancluster.data.batches import Batches
+from gancluster.errors import UserError
+from gancluster.methods.codes import block_table
 from gancluster.optim import Optimizer
 
 Net = Callable[..., Tensor]
@@ -196,6 +198,20 @@ class Method(ABC):
     @abstractmethod
     def assign(self, embedding: NDArray[np.float32], centres: NDArray[np.float32]) -> Prediction:
         """Clusters `(n,)` in `0 .. n_clusters - 1`, one array a rule; the first rule is the paper's."""
+
+    def binary_codes(
+        self, embedding: NDArray[np.float32], centres: NDArray[np.float32], bits: int
+    ) -> NDArray[np.bool_]:
+        """Hash codes `(n, bits)` of embeddings `(n, m)`; here a cluster's block of ones, so all of a cluster are tied.
+
+        Raises `UserError` where so many bits cannot be had.
+        """
+        if bits < self.task.n_clusters:
+            raise UserError(
+                f"{bits} bits cannot hold a block for each of {self.task.n_clusters} clusters: ask for more"
+            )
+        clusters = next(iter(self.assign(embedding, centres).values()))
+        return block_table(self.task.n_clusters, bits).bool().numpy()[clusters]
 
     @abstractmethod
     def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:

@@ -295,6 +295,16 @@ class ClusterGAN(base.Method):
         block = codes.block_means(torch.from_numpy(embedding), self.table).argmax(1).numpy()
         return {"kmeans": nearest(embedding, centres), "block": block}
 
+    def binary_codes(
+        self, embedding: NDArray[np.float32], centres: NDArray[np.float32], bits: int
+    ) -> NDArray[np.bool_]:
+        """Section 4.3: `1(C(x) > 1/2)` `(n, bits)`, of the units that leave blocks even where C has more than `bits`."""
+        if bits > self.config.code_size:
+            raise UserError(
+                f"codes of {self.config.code_size} units have no {bits} bits: train with --code-size {bits}"
+            )
+        return embedding[:, codes.thinned(self.table, bits).numpy()] > 0.5
+
     def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
         """G's samples `(n_clusters, per_cluster, *shape)` from codes under the noise of the end of training."""
         if not self.config.gan:

@@ -25,6 +25,12 @@ def block_table(n_clusters: int, size: int) -> Tensor:
     return (owner == torch.arange(n_clusters)[:, None]).float()
 
 
+def thinned(table: Tensor, bits: int) -> Tensor:
+    """Which units `(bits,)` of the codes of `table` `(n_clusters, m)` to keep, so that blocks stay as even as can be."""
+    kept = block_table(len(table), bits).sum(1).long()
+    return torch.cat([block.nonzero()[:n, 0] for block, n in zip(table, kept, strict=True)])
+
+
 def balanced_clusters(n: int, n_clusters: int, rng: torch.Generator) -> Tensor:
     """`n` cluster numbers in random order, each cluster as often as any other (give or take one, at random)."""
     order = torch.randperm(n_clusters, generator=rng, device=rng.device)

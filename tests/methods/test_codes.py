@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gancluster.methods.codes import balanced_clusters, block_means, block_table, blurred
+from gancluster.methods.codes import balanced_clusters, block_means, block_table, blurred, thinned
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -65,3 +65,9 @@ def test_scaling_keeps_the_direction_of_a_noisy_code() -> None:
 def test_block_means_are_means_of_blocks() -> None:
     table, embedding = block_table(3, 8), torch.arange(16.0).view(2, 8)
     assert torch.allclose(block_means(embedding, table), torch.tensor([[0.5, 3.0, 6.0], [8.5, 11.0, 14.0]]))
+
+
+@pytest.mark.parametrize("bits", [10, 32, 64, 100])
+def test_thinned_codes_are_the_block_codes_of_so_many_bits(bits: int) -> None:
+    table = block_table(10, 100)
+    assert torch.equal(table[:, thinned(table, bits)], block_table(10, bits))
