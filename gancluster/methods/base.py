@@ -26,6 +26,7 @@ from gancluster.optim import Optimizer
 
 Net = Callable[..., Tensor]
 Modules = dict[str, nn.Module]
+Embedding = NDArray[np.float32]
 Prediction = dict[str, NDArray[np.int64]]
 
 
@@ -192,16 +193,14 @@ class Method(ABC):
         """Embedding `(b, m)` of real samples `(b, *shape)` by the trained players."""
 
     @abstractmethod
-    def centres(self, embedding: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    def centres(self, embedding: Embedding, seed: int) -> Embedding:
         """What `assign` needs beyond the players, learnt from the whole embedding `(n, m)`."""
 
     @abstractmethod
-    def assign(self, embedding: NDArray[np.float32], centres: NDArray[np.float32]) -> Prediction:
+    def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
         """Clusters `(n,)` in `0 .. n_clusters - 1`, one array a rule; the first rule is the paper's."""
 
-    def binary_codes(
-        self, embedding: NDArray[np.float32], centres: NDArray[np.float32], bits: int
-    ) -> NDArray[np.bool_]:
+    def binary_codes(self, embedding: Embedding, centres: Embedding, bits: int) -> NDArray[np.bool_]:
         """Hash codes `(n, bits)` of embeddings `(n, m)`; here a cluster's block of ones, so all of a cluster are tied.
 
         Raises `UserError` where so many bits cannot be had.
@@ -211,7 +210,7 @@ class Method(ABC):
                 f"{bits} bits cannot hold a block for each of {self.task.n_clusters} clusters: ask for more"
             )
         clusters = next(iter(self.assign(embedding, centres).values()))
-        return block_table(self.task.n_clusters, bits).bool().numpy()[clusters]
+        return block_table(k, bits).bool().numpy()[clusters]
 
     @abstractmethod
     def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:

@@ -30,7 +30,7 @@ from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
 from gancluster.errors import UserError
 from gancluster.methods import base, codes, contrast, self_paced
-from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks import compact, triple_gan
 from gancluster.networks.blocks import adapt, draw_numbers
@@ -286,18 +286,16 @@ class ClusterGAN(base.Method):
         code: Tensor = nets["clusterer"](inputs)
         return code
 
-    def centres(self, embedding: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    def centres(self, embedding: Embedding, seed: int) -> Embedding:
         """K-means of the codes at unit length (Eq. 3's similarity is a cosine), numbered as the blocks they match."""
         return codes.as_blocks(kmeans_centres(embedding, self.task.n_clusters, seed), self.table)
 
-    def assign(self, embedding: NDArray[np.float32], centres: NDArray[np.float32]) -> Prediction:
+    def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
         """`kmeans`: the nearest centre, the paper's rule. `block`: the most active block; they agree once C aligns."""
         block = codes.block_means(torch.from_numpy(embedding), self.table).argmax(1).numpy()
         return {"kmeans": nearest(embedding, centres), "block": block}
 
-    def binary_codes(
-        self, embedding: NDArray[np.float32], centres: NDArray[np.float32], bits: int
-    ) -> NDArray[np.bool_]:
+    def binary_codes(self, embedding: Embedding, centres: Embedding, bits: int) -> NDArray[np.bool_]:
         """Section 4.3: `1(C(x) > 1/2)` `(n, bits)`, of the units that leave blocks even where C has more than `bits`."""
         if bits > self.config.code_size:
             raise UserError(

@@ -26,7 +26,7 @@ def block_table(n_clusters: int, size: int) -> Tensor:
 
 
 def thinned(table: Tensor, bits: int) -> Tensor:
-    """Which units `(bits,)` of the codes of `table` `(n_clusters, m)` to keep, so that blocks stay as even as can be."""
+    """Which units `(bits,)` of codes of `table` `(n_clusters, m)` to keep, so that blocks stay as even as can be."""
     kept = block_table(len(table), bits).sum(1).long()
     return torch.cat([block.nonzero()[:n, 0] for block, n in zip(table, kept, strict=True)])
 
