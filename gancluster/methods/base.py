@@ -205,10 +205,9 @@ class Method(ABC):
 
         Raises `UserError` where so many bits cannot be had.
         """
-        if bits < self.task.n_clusters:
-            raise UserError(
-                f"{bits} bits cannot hold a block for each of {self.task.n_clusters} clusters: ask for more"
-            )
+        k = self.task.n_clusters
+        if bits < k:
+            raise UserError(f"{bits} bits cannot hold a block for each of {k} clusters: ask for {k} or more")
         clusters = next(iter(self.assign(embedding, centres).values()))
         return block_table(k, bits).bool().numpy()[clusters]
 

@@ -296,11 +296,10 @@ class ClusterGAN(base.Method):
         return {"kmeans": nearest(embedding, centres), "block": block}
 
     def binary_codes(self, embedding: Embedding, centres: Embedding, bits: int) -> NDArray[np.bool_]:
-        """Section 4.3: `1(C(x) > 1/2)` `(n, bits)`, of the units that leave blocks even where C has more than `bits`."""
-        if bits > self.config.code_size:
-            raise UserError(
-                f"codes of {self.config.code_size} units have no {bits} bits: train with --code-size {bits}"
-            )
+        """Section 4.3: `1(C(x) > 1/2)` `(n, bits)`, of as many units a block where C has more than `bits`."""
+        size = self.config.code_size
+        if bits > size:
+            raise UserError(f"codes of {size} units have no {bits} bits: train with --code-size {bits}")
         return embedding[:, codes.thinned(self.table, bits).numpy()] > 0.5
 
     def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
