@@ -1,7 +1,7 @@
 """Scores of a clustering against known classes, all read off one contingency table.
 
-A table holds counts, int64 `(n_classes, n_clusters)`: row = class, column = cluster. `contingency` makes it, each
-measure reads it, and `scores` does both.
+A table holds counts, int64 `(n_classes, n_clusters)`: row = class, column = cluster. `contingency` makes it in one pass
+over the samples, each measure reads it, and `scores` does both.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ COMPARABLE: dict[str, str] = {
 }
 """Which printed figures each key of `scores` compares with; the other keys were printed by none."""
 
-# Values below this index the table as they are and empty rows and columns are dropped from it: no sorting of samples.
+# Values below this index the table as they are, and empty rows and columns are dropped from it: nothing is renumbered.
 _DENSE = 1024
+_CHUNK = 2**15  # samples counted at a time: their cell numbers stay in the processor's cache
+_CELLS = 10**8  # of a table, at most: 0.8 GB
 
 
 def scores(labels: ArrayLike, clusters: ArrayLike, n_clusters: int | None = None) -> dict[str, float]:
@@ -49,11 +51,12 @@ def scores(labels: ArrayLike, clusters: ArrayLike, n_clusters: int | None = None
     n: number of labelled samples, the ones that were scored.
     """
     table = contingency(labels, clusters, n_clusters)
+    entropies = _entropies(table)
     return {
         "acc": accuracy(table),
-        "nmi": nmi(table),
-        "nmi_arithmetic": nmi(table, "arithmetic"),
-        "nmi_max": nmi(table, "max"),
+        "nmi": _nmi(*entropies, "geometric"),
+        "nmi_arithmetic": _nmi(*entropies, "arithmetic"),
+        "nmi_max": _nmi(*entropies, "max"),
         "ari": ari(table),
         "cluster_majority": cluster_majority(table),
         "class_majority": class_majority(table),
@@ -66,18 +69,20 @@ def scores(labels: ArrayLike, clusters: ArrayLike, n_clusters: int | None = None
 def contingency(labels: ArrayLike, clusters: ArrayLike, n_clusters: int | None = None) -> Table:
     """Count the samples of each class in each cluster.
 
-    `labels`: integers `(n,)`, any values from 0 up; samples with label -1 are unlabelled and left out.
-    `clusters`: integers `(n,)`, any values from 0 up.
+    `labels`: integers `(n,)` of any width, any values from 0 up; samples with label -1 are unlabelled and left out.
+    `clusters`: integers `(n,)` of any width, any values from 0 up.
     `n_clusters`: if given, column k is cluster k for k in 0 .. n_clusters - 1, and empty clusters stay as zero columns.
     Otherwise columns, like rows always, are the values that occur, in ascending order.
-    Raises `DataError` for anything else, and where no sample has a label.
+    Raises `DataError` for anything else (other negative values, booleans, floats, a table of more than 10^8 cells), and
+    where no sample has a label.
     """
     rows, columns = _integers("labels", labels), _integers("clusters", clusters)
-    _check(rows, columns, n_clusters)
-    if rows.min() == UNLABELLED:
-        known = rows != UNLABELLED
-        rows, columns = rows[known], columns[known]
-    table = _count(_small(rows), _small(columns) if n_clusters is None else columns, n_clusters)
+    if len(rows) != len(columns):
+        raise DataError(f"{len(rows)} labels for {len(columns)} clusters: give one of each per sample")
+    highest, last = _highest_label(rows), _highest_cluster(columns, n_clusters)
+    rows, height = _numbered(rows, highest)
+    columns, width = _numbered(columns, last) if n_clusters is None else (columns, n_clusters)
+    table = _count(rows, columns, height, width)
     table = table[table.any(axis=1)]
     return table[:, table.any(axis=0)] if n_clusters is None else table
 
@@ -121,15 +126,7 @@ def nmi(table: Table, average: Average = "geometric") -> float:
 
     1.0 where both entropies are 0 (one class, one cluster) and 0.0 where just one is, as scikit-learn has it.
     """
-    h_classes, h_clusters, h_both = _entropy(table.sum(axis=1)), _entropy(table.sum(axis=0)), _entropy(table)
-    if h_classes == 0 or h_clusters == 0:
-        return float(h_classes == h_clusters)
-    norm = {
-        "geometric": sqrt(h_classes * h_clusters),
-        "arithmetic": (h_classes + h_clusters) / 2,
-        "max": max(h_classes, h_clusters),
-    }[average]
-    return min(max((h_classes + h_clusters - h_both) / norm, 0.0), 1.0)
+    return _nmi(*_entropies(table), average)
 
 
 def ari(table: Table) -> float:
@@ -166,35 +163,73 @@ def _integers(name: str, values: ArrayLike) -> Integers:
     return array
 
 
-def _check(labels: Integers, clusters: Integers, n_clusters: int | None) -> None:
-    if len(labels) != len(clusters):
-        raise DataError(f"{len(labels)} labels for {len(clusters)} clusters: give one of each per sample")
-    if labels.min() < UNLABELLED:
-        raise DataError(f"label {labels.min()} is negative: number classes from 0, with -1 for unlabelled samples")
-    if labels.max() == UNLABELLED:
+def _highest_label(labels: Integers) -> int:
+    low, high = int(labels.min()), int(labels.max())
+    if low < UNLABELLED:
+        raise DataError(f"label {low} is negative: number classes from 0, with -1 for unlabelled samples")
+    if high == UNLABELLED:
         raise DataError("every label is -1 (unlabelled): scoring needs at least one labelled sample")
-    if clusters.min() < 0:
-        raise DataError(f"cluster {clusters.min()} is negative: number clusters from 0")
-    if n_clusters is not None and clusters.max() >= n_clusters:
-        raise DataError(f"cluster {clusters.max()} is not below n_clusters = {n_clusters}: raise n_clusters or omit it")
+    return high
 
 
-def _small(values: Integers) -> Integers:
-    """The same partition in the same order of values, with values small enough to index a table."""
-    return values if values.max() < _DENSE else np.unique(values, return_inverse=True)[1]
+def _highest_cluster(clusters: Integers, n_clusters: int | None) -> int:
+    low, high = int(clusters.min()), int(clusters.max())
+    if low < 0:
+        raise DataError(f"cluster {low} is negative: number clusters from 0")
+    if n_clusters is not None and high >= n_clusters:
+        raise DataError(f"cluster {high} is not below n_clusters = {n_clusters}: raise n_clusters or omit it")
+    return high
 
 
-def _count(rows: Integers, columns: Integers, n_clusters: int | None = None) -> Table:
-    """How often each `(row, column)` occurs; without `n_clusters`, as wide as the largest column needs."""
-    height, width = int(rows.max()) + 1, n_clusters or int(columns.max()) + 1
-    cells = rows.astype(np.int64) * width + columns.astype(np.int64)
-    return np.bincount(cells, minlength=height * width).reshape(height, width)
+def _numbered(values: Integers, high: int) -> tuple[Integers, int]:
+    """The same partition in the same order, in values from 0 that can index a table (-1 stays), and their bound."""
+    if high < _DENSE:
+        return values, high + 1
+    if high >= len(values):  # a lookup table would be longer than the samples are
+        occurring, inverse = np.unique(values, return_inverse=True)
+        unlabelled = int(occurring[0] == UNLABELLED)
+        return inverse - unlabelled, len(occurring) - unlabelled
+    occurs = np.zeros(high + 2, dtype=bool)
+    occurs[values] = True  # -1 is the last place
+    places = np.append(occurs[:-1].cumsum() - 1, UNLABELLED)
+    return places[values], int(places[-2]) + 1
+
+
+def _count(rows: Integers, columns: Integers, height: int, width: int) -> Table:
+    """How often each `(row, column)` occurs; row -1 is not counted."""
+    if height * width > _CELLS:
+        raise DataError(f"{height} classes by {width} clusters are too large a table: score fewer clusters")
+    table = np.zeros((height + 1) * width, dtype=np.int64)
+    buffer = np.empty(min(_CHUNK, len(rows)), dtype=np.intp)
+    for start in range(0, len(rows), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        cells = buffer[: len(rows[chunk])]
+        np.multiply(rows[chunk], width, out=cells, dtype=np.intp, casting="unsafe")
+        np.add(cells, columns[chunk], out=cells, dtype=np.intp, casting="unsafe")
+        np.add.at(table, cells, 1)  # cells of row -1 are negative, so they count from the end: in the row too many
+    return table[:-width].reshape(height, width)
+
+
+def _entropies(table: Table) -> tuple[float, float, float]:
+    """Of the classes, of the clusters, and of both together."""
+    return _entropy(table.sum(axis=1)), _entropy(table.sum(axis=0)), _entropy(table)
 
 
 def _entropy(counts: NDArray[np.int64]) -> float:
     return float(entr(counts / counts.sum()).sum())
 
 
+def _nmi(h_classes: float, h_clusters: float, h_both: float, average: Average) -> float:
+    if h_classes == 0 or h_clusters == 0:
+        return float(h_classes == h_clusters)
+    norm = {
+        "geometric": sqrt(h_classes * h_clusters),
+        "arithmetic": (h_classes + h_clusters) / 2,
+        "max": max(h_classes, h_clusters),
+    }[average]
+    return min(max((h_classes + h_clusters - h_both) / norm, 0.0), 1.0)
+
+
 def _pairs(counts: NDArray[np.int64] | np.int64) -> int:
-    """Number of unordered pairs of samples that share a count."""
-    return int((counts * (counts - 1) // 2).sum())
+    """Number of unordered pairs of samples that share a count; int64 holds it up to 3 * 10^9 samples."""
+    return int((counts * (counts - 1)).sum()) // 2

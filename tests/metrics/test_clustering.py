@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tracemalloc
+from collections import Counter
 from itertools import permutations
 
 import numpy as np
@@ -21,8 +23,8 @@ repeatable = settings(derandomize=True, deadline=None, max_examples=50)
 
 @st.composite
 def clusterings(draw: st.DrawFn) -> Pair:
-    """Up to 40 samples of up to 6 classes in up to 6 clusters: rectangular either way, empty and single ones too."""
-    classes, clusters, n = draw(st.integers(1, 6)), draw(st.integers(1, 6)), draw(st.integers(1, 40))
+    """Up to 40 samples of up to 7 classes in up to 7 clusters: rectangular either way, empty and single ones too."""
+    classes, clusters, n = draw(st.integers(1, 7)), draw(st.integers(1, 7)), draw(st.integers(1, 40))
     values = [draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n)) for k in (classes, clusters)]
     return values[0], values[1]
 
@@ -129,7 +131,7 @@ def test_nmi_falls_as_its_normaliser_grows(pair: Pair) -> None:
 
 
 @repeatable
-@given(clusterings(), st.permutations(range(6)), st.permutations(range(6)), st.integers(0, 2**16))
+@given(clusterings(), st.permutations(range(7)), st.permutations(range(7)), st.integers(0, 2**16))
 def test_names_of_classes_and_clusters_and_order_do_not_matter(
     pair: Pair, class_names: list[int], cluster_names: list[int], seed: int
 ) -> None:
@@ -150,11 +152,50 @@ def test_narrow_and_unsigned_integers_do_not_overflow(kind: type[np.integer]) ->
     assert np.array_equal(metrics.contingency(values, values), np.eye(100))
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.int32, np.uint32, np.int64])
+def test_many_samples_of_any_width_are_all_counted(kind: type[np.integer]) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(-1 if issubclass(kind, np.signedinteger) else 0, 120, 100_000).astype(kind)
+    clusters = (labels.astype(int) * 7 + rng.integers(0, 4, len(labels)) + 7).astype(np.uint16)
+    expected = Counter(pair for pair in zip(labels.tolist(), clusters.tolist(), strict=True) if pair[0] >= 0)
+    table = metrics.contingency(labels, clusters)
+    assert sorted(table[table > 0].tolist()) == sorted(expected.values())
+    for counts, values in ((table.sum(axis=1), labels[labels >= 0]), (table.sum(axis=0), clusters[labels >= 0])):
+        assert counts.tolist() == np.unique(values, return_counts=True)[1].tolist()
+
+
+@pytest.mark.parametrize("largest", [5_000, 10**15])
+def test_large_values_with_unlabelled_samples_keep_their_order(largest: int) -> None:
+    values = np.array([-1, largest, 2_000, -1, 0, largest] * 1_000)
+    table = metrics.contingency(values, np.abs(values))
+    assert table.tolist() == [[1_000, 0, 0], [0, 1_000, 0], [0, 0, 2_000]]
+
+
+def test_counting_copies_no_samples() -> None:
+    labels = np.arange(10**6, dtype=np.int32) % 1000
+    tracemalloc.start()
+    table = metrics.contingency(labels, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(table, 1000 * np.eye(1000))
+    assert peak < 2.5 * table.nbytes  # counts, and their copy without empty rows and columns
+
+
+def test_a_thousand_clusters_agree_with_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    labels, noise = rng.integers(0, 1000, (2, 200_000))
+    clusters = np.where(rng.random(len(labels)) < 0.9, 999 - labels, noise)
+    scores = metrics.scores(labels, clusters)
+    assert scores["nmi_arithmetic"] == pytest.approx(normalized_mutual_info_score(labels, clusters), abs=1e-10)
+    assert scores["ari"] == pytest.approx(adjusted_rand_score(labels, clusters), abs=1e-10)
+    assert scores["acc"] == np.mean(clusters == 999 - labels)
+
+
 @repeatable
 @given(clusterings())
 @one_sample
 def test_perfect_clustering_scores_one(pair: Pair) -> None:
-    scores = metrics.scores(pair[0], [5 - label for label in pair[0]])
+    scores = metrics.scores(pair[0], [6 - label for label in pair[0]])
     perfect = ("acc", "nmi", "nmi_arithmetic", "nmi_max", "ari", "cluster_majority", "class_majority")
     assert [scores[key] for key in perfect] == pytest.approx([1.0] * len(perfect), abs=1e-12)
 
@@ -173,14 +214,14 @@ def test_class_majority_counts_two_merged_classes_as_right() -> None:
 
 
 @repeatable
-@given(clusterings(), st.lists(st.integers(0, 5), max_size=10))
+@given(clusterings(), st.lists(st.integers(0, 6), max_size=10))
 def test_unlabelled_samples_are_left_out(pair: Pair, extra: list[int]) -> None:
     labels, clusters = pair
     assert metrics.scores([-1] * len(extra) + labels, extra + clusters) == metrics.scores(labels, clusters)
 
 
 @repeatable
-@given(clusterings(), st.integers(6, 9))
+@given(clusterings(), st.integers(7, 9))
 def test_empty_clusters_are_counted_and_change_no_other_score(pair: Pair, n_clusters: int) -> None:
     kept, dropped = metrics.scores(*pair, n_clusters=n_clusters), metrics.scores(*pair)
     assert kept.pop("empty_clusters") == n_clusters - len(set(pair[1]))
@@ -213,6 +254,8 @@ def test_every_printed_figure_compares_with_a_score() -> None:
         ([0, 1], [0, -1], None, "cluster -1 is negative"),
         ([0, 1], [0, 3], 3, "cluster 3 is not below n_clusters = 3"),
         ([0], [0], 0, "cluster 0 is not below n_clusters = 0"),
+        (range(10_001), range(10_001), None, "10001 classes by 10001 clusters are too large a table"),
+        ([0], [0], 10**9, "1 classes by 1000000000 clusters are too large a table"),
     ],
 )
 def test_unfit_input_is_refused_in_one_line(
