@@ -180,6 +180,22 @@ def test_ranks_of_many_seeds_at_once_are_the_ranks_of_each() -> None:
     assert torch.equal(together[0], self_paced.rank_in_group(losses[0], clusters[0], 4))
 
 
+def test_ranks_in_more_groups_than_a_byte_counts() -> None:
+    losses = torch.rand(2_000, generator=torch.Generator().manual_seed(0)).round(decimals=2)
+    clusters = torch.arange(2_000) % 500
+    ranks = self_paced.rank_in_group(losses, clusters, 500).view(4, 500)
+    assert torch.equal(ranks.long(), losses.view(4, 500).argsort(dim=0, stable=True).argsort(dim=0))
+
+
+@pytest.mark.parametrize("schedule", ["fraction", "threshold"])
+def test_weights_of_many_seeds_at_once_are_the_weights_of_each(schedule: self_paced.Schedule) -> None:
+    rng = torch.Generator().manual_seed(0)
+    losses, clusters = torch.rand(5, 40, generator=rng), torch.randint(4, (5, 40), generator=rng)
+    one = partial(self_paced.paced_weights, n_clusters=4, progress=torch.tensor(0.3), schedule=schedule)
+    together = torch.func.vmap(one)(losses, clusters)
+    assert all(torch.equal(nu, one(*seed)) for nu, *seed in zip(together, losses, clusters, strict=True))
+
+
 def test_balance_lowers_the_threshold_by_kappa_spreads_over_an_average_cluster() -> None:
     losses = torch.linspace(0, 1, 101, dtype=torch.float64)[torch.randperm(101)]
     gamma = self_paced.balance(losses, 10, kappa=3.0)
