@@ -20,6 +20,7 @@ Kind = Literal["methods", "datasets", "critics"]
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "methods": {
         "clustergan": "gancluster.methods.clustergan:ClusterGAN",
+        "ganem": "gancluster.methods.ganem:GANEM",
     },
     "datasets": {
         "digits": "gancluster.data.embedded:DIGITS",

@@ -43,6 +43,8 @@ class Request(BaseModel):
     split: str
     limit: int | None
     sha256: str
+    labels_sha256: str | None
+    n_labels: int
     n_samples: int
     shape: tuple[int, ...]
     pixel_range: tuple[float, float]

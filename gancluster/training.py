@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import threading
 import time
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gancluster import atomic, metrics, registry
 from gancluster.data.batches import Batches
-from gancluster.data.dataset import Dataset, Split
+from gancluster.data.dataset import Dataset, Known, Split
 from gancluster.engine import checkpoint, device
 from gancluster.engine.device import Precision
 from gancluster.engine.play import Game, Moment, assert_finite, check_batches, play
@@ -43,6 +44,7 @@ class TrainOptions(BaseModel):
     limit: int | None = Field(None, description="use so many samples, drawn by the seed")
     clusters: int | None = Field(None, description="number of clusters (default: the data set's number of classes)")
     preset: str = Field("default", description="named settings (gancluster methods METHOD); options change them")
+    labels: int = Field(0, ge=0, description="semi-supervised: learn from so many labels, drawn by the seed")
     seed: int = Field(0, ge=0, description="first seed; the same seed gives the same bytes on a CPU")
     seeds: int = Field(1, ge=1, description="number of seeds, one run each; prints mean ± standard deviation")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
@@ -83,9 +85,10 @@ def validated(model: type[M], values: dict[str, Any]) -> M:
 def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, Any], command: str = "") -> list[Request]:
     """One complete request a seed for training method `name` on `dataset`."""
     method: type[Method] = registry.find("methods", name)
-    task = task_of(dataset, options.clusters)
+    task = task_of(dataset, options.clusters)._replace(n_labels=options.labels)
+    revealed = _revealed(method, dataset, task, options)
     config = configure(method, task, options.preset, given)
-    check_batches(method(config, task).phases(), len(dataset))
+    check_batches(method(config, task).phases(), len(dataset), task.n_labels)
     common = Request(
         method=name,
         preset=options.preset,
@@ -93,12 +96,26 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
         dataset=dataset.name,
         source=options.dataset,
         sha256=dataset.sha256,
+        labels_sha256=revealed,
         device=str(device.pick(options.device)),
         command=command,
         **task._asdict(),
         **options.model_dump(include={"split", "limit", "seed", "precision", "threads"}),
     )
     return [common.model_copy(update={"seed": options.seed + i}) for i in range(options.seeds)]
+
+
+def _revealed(method: type[Method], dataset: Dataset, task: Task, options: TrainOptions) -> str | None:
+    """Hash of the labels that a semi-supervised run may draw from; `UserError` where it cannot be one."""
+    if not options.labels:
+        return None
+    if not method.semi_supervised:
+        raise UserError(f"{method.name} learns without labels: leave out --labels")
+    if task.n_clusters != dataset.n_classes:
+        raise UserError(f"with --labels a cluster is a class: let --clusters be {dataset.n_classes}, or leave it out")
+    dataset.reveal(options.labels, options.seed)
+    assert dataset.labels is not None
+    return hashlib.sha256(dataset.labels.tobytes()).hexdigest()
 
 
 def train(run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_every: float = 20.0) -> dict[str, Any]:
@@ -113,7 +130,7 @@ def train(run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_e
     device.use_threads(run.request.threads)
     game = Game(
         method_of(run.request),
-        Batches(dataset.unlabelled(), run.request.device),
+        Batches(dataset.unlabelled(), run.request.device, _known(dataset, run.request)),
         run.request.seed,
         bfloat16=run.request.precision == "bfloat16",
     )
@@ -155,15 +172,18 @@ def method_of(request: Request) -> Method:
     return method(config, Task(*(getattr(request, field) for field in Task._fields)))
 
 
+def _known(dataset: Dataset, request: Request) -> Known | None:
+    return dataset.reveal(request.n_labels, request.seed) if request.n_labels else None
+
+
 def _restore(run: Run, game: Game) -> list[Row]:
     """Put the run's checkpoint, if any, into `game`; the log's rows up to there (the log is always written first)."""
     if not run.checkpoint.exists():
         return []
     checkpoint.load(game, run.checkpoint)
-    done = sum(phase.epochs for phase in game.phases[: game.state.phase]) + game.state.epoch
-    if not done:
+    if not game.state.rows:
         return []
-    log = run.log().head(done)
+    log = run.log().head(game.state.rows)
     return [{str(key): value for key, value in row.items() if value == value} for row in log.to_dict("records")]
 
 

@@ -32,6 +32,8 @@ OTHER: dict[str, Any] = {
     "flips": True,
     "n_clusters": 3,
     "seed": 1,
+    "labels_sha256": "0" * 64,
+    "n_labels": 20,
     "device": "cuda",
     "precision": "bfloat16",
     "threads": 2,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from gancluster.data.dataset import Dataset
+from gancluster.data.dataset import Dataset, Known
 
 
 def scaled(stored: Tensor, pixel_range: tuple[float, float]) -> Tensor:
@@ -17,14 +20,24 @@ def scaled(stored: Tensor, pixel_range: tuple[float, float]) -> Tensor:
 
 
 class Batches:
-    """Every sample of a data set on `device`, in the type it is stored in (uint8 stays uint8); no labels."""
+    """Every sample of a data set on `device`, in the type it is stored in (uint8 stays uint8).
 
-    def __init__(self, dataset: Dataset, device: torch.device | str = "cpu") -> None:
+    No labels but those of `known`: `known` then holds which samples they are of `(k,)`, `labels` their classes `(k,)`.
+    """
+
+    def __init__(self, dataset: Dataset, device: torch.device | str = "cpu", known: Known | None = None) -> None:
         self.stored = torch.as_tensor(dataset.inputs).to(device)
         self.pixel_range = dataset.pixel_range
+        samples, labels = known or Known(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        self.known, self.labels = torch.from_numpy(samples).to(device), torch.from_numpy(labels).to(device)
 
     def __len__(self) -> int:
         return len(self.stored)
+
+    def parts(self, size: int = 1000) -> Iterator[Tensor]:
+        """All samples in the order they are stored, scaled, `size` at a time."""
+        for part in torch.split(torch.arange(len(self), device=self.stored.device), size):
+            yield self.at(part)
 
     def at(self, index: Tensor) -> Tensor:
         """Samples at `index` `(b,)`, scaled, `(b, *shape)`."""

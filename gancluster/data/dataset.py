@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,13 @@ from numpy.typing import NDArray
 from gancluster.errors import DataError
 
 Split = Literal["all", "train", "test"]
+
+
+class Known(NamedTuple):
+    """The labels that a semi-supervised run is told: of which samples `(k,)`, and their classes `(k,)`."""
+
+    samples: NDArray[np.int64]
+    labels: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,28 @@ class Dataset:
     def unlabelled(self) -> Dataset:
         """The same samples without labels: all that methods and engine are ever handed (the label firewall)."""
         return replace(self, labels=None, label_names=None)
+
+    def reveal(self, n: int, seed: int) -> Known:
+        """The firewall's one gate: `n` labels drawn by `seed`, as many of each class as of any other, give or take one.
+
+        `DataError` where there are no labels, fewer than one a class is asked for, or a class has too few.
+        """
+        if self.labels is None or self.n_classes is None:
+            raise DataError(f"{self.name} has no labels to learn from: leave out --labels")
+        if n < self.n_classes:
+            raise DataError(
+                f"{n} labels cannot show {self.n_classes} classes: let --labels be {self.n_classes} or more"
+            )
+        rng = np.random.default_rng(seed)
+        order, shares = rng.permutation(len(self)), np.full(self.n_classes, n // self.n_classes)
+        shares[rng.permutation(self.n_classes)[: n % self.n_classes]] += 1
+        members = [order[self.labels[order] == c] for c in range(self.n_classes)]
+        short = [c for c, (found, share) in enumerate(zip(members, shares, strict=True)) if len(found) < share]
+        if short:
+            counts = f"only {len(members[short[0]])} labelled samples"
+            raise DataError(f"class {short[0]} of {self.name} has {counts}: let --labels be fewer than {n}")
+        index = np.sort(np.concatenate([found[:share] for found, share in zip(members, shares, strict=True)]))
+        return Known(index, self.labels[index])
 
     def take(self, index: NDArray[np.intp]) -> Dataset:
         """The samples at `index`, in that order."""

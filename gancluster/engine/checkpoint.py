@@ -22,6 +22,7 @@ from gancluster.errors import RunError
 
 FORMAT = 1
 PENDING = "pending/"
+CLOCK = ("phase", "epoch", "step", "played", "rows")
 
 
 def save(game: Game, path: Path) -> None:
@@ -32,7 +33,7 @@ def save(game: Game, path: Path) -> None:
         "format": FORMAT,
         "method": game.method.name,
         "seed": game.seed,
-        "clock": {"phase": state.phase, "epoch": state.epoch, "step": state.step, "played": state.played},
+        "clock": {unit: getattr(state, unit) for unit in CLOCK},
         "noted": state.noted,
     }
     head["sha256"] = _checksum(head, tensors)
@@ -46,9 +47,8 @@ def load(game: Game, path: Path) -> None:
     if head["seed"] != game.seed:
         raise RunError(f"{path} was saved with seed {head['seed']}, not {game.seed}: use the run it belongs to")
     state = game.state
-    state.phase, state.epoch, state.step, state.played = (
-        head["clock"][k] for k in ("phase", "epoch", "step", "played")
-    )
+    for unit in CLOCK:
+        setattr(state, unit, head["clock"][unit])
     game.fresh_memories()
     state.pending, state.noted = {}, head["noted"]
     wanted = dict(_leaves(state))

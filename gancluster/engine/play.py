@@ -30,7 +30,8 @@ Row = dict[str, float | int | str]
 class State:
     """Everything that changes while a game is played, and all that must survive a restart.
 
-    `phase`, `epoch`, `step`: where the game stands (steps count within the epoch); `played`: steps over all.
+    `phase`, `epoch`, `step`: where the game stands (steps count within the epoch); `played`: steps over all; `rows`:
+    epochs over all, so many rows has the log.
     `pending`: the values of every loss term in this epoch so far, each `()`; `noted`: the step that each is of.
     """
 
@@ -42,6 +43,7 @@ class State:
     epoch: int = 0
     step: int = 0
     played: int = 0
+    rows: int = 0
     pending: dict[str, list[Tensor]] = field(default_factory=dict)
     noted: dict[str, list[int]] = field(default_factory=dict)
 
@@ -64,7 +66,7 @@ class Game:
         self.method, self.batches, self.seed, self.bfloat16 = method, batches, seed, bfloat16
         self.device = batches.stored.device
         self.phases = method.phases()
-        check_batches(self.phases, len(batches))
+        check_batches(self.phases, len(batches), len(batches.known))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.modules = {name: module.to(self.device) for name, module in method.players().items()}
@@ -93,12 +95,16 @@ class Game:
 
     @property
     def total(self) -> int:
-        """Steps from the beginning to the end."""
+        """Steps from the beginning to the end, if no phase ends early."""
         return sum(phase.epochs * self.steps(phase) for phase in self.phases)
+
+    def samples(self, phase: Phase) -> int:
+        """How many samples `phase` draws its batches from."""
+        return len(self.batches.known if phase.supervised else self.batches)
 
     def steps(self, phase: Phase) -> int:
         """Steps in an epoch of `phase`: whole batches only."""
-        return len(self.batches) // phase.batch_size
+        return phase.steps or self.samples(phase) // phase.batch_size
 
     def fresh_memories(self) -> None:
         """Optimiser states as at the beginning of the phase that the clock stands in; none once the game is over."""
@@ -109,9 +115,20 @@ class Game:
                 self.state.memories[mover] = phase.optimizer_of(mover).state(self.state.players[mover])
 
     def order(self, phase: int, epoch: int) -> Tensor:
-        """The permutation `(n,)` that an epoch goes through."""
+        """The permutation of its phase's samples that an epoch goes through, as often as its steps need."""
         rng = generator("cpu", self.seed, Purpose.ORDER, phase, epoch)
-        return torch.randperm(len(self.batches), generator=rng).to(self.device)
+        return torch.randperm(self.samples(self.phases[phase]), generator=rng).to(self.device)
+
+    def at(self, phase: Phase, index: Tensor) -> Batch:
+        """The samples of `phase` at `index` `(b,)`."""
+        if phase.supervised:
+            return Batch(self.batches.at(self.batches.known[index]), self.batches.labels[index])
+        return Batch(self.batches.at(index))
+
+    def ends_early(self, phase: Phase) -> bool:
+        """Whether `phase` has reached what it is played for."""
+        with torch.no_grad():
+            return phase.until is not None and phase.until(self.nets({}), self.batches)
 
     def nets(self, parameters: dict[str, Tree]) -> Nets:
         """The players as functions, with `parameters` in place of the state's where given."""
@@ -128,12 +145,13 @@ class Game:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
 
-def check_batches(phases: Sequence[Phase], samples: int) -> None:
-    """Raise `DataError` if a phase's batch is larger than the data set."""
+def check_batches(phases: Sequence[Phase], samples: int, labelled: int = 0) -> None:
+    """Raise `DataError` if a phase's batch is larger than what it draws from."""
     for phase in phases:
-        if phase.batch_size > samples:
+        there, kind = (labelled, "labelled samples") if phase.supervised else (samples, "samples")
+        if phase.batch_size > there:
             raise DataError(
-                f"the {phase.name} phase takes batches of {phase.batch_size}, but there are {samples} samples: "
+                f"the {phase.name} phase takes batches of {phase.batch_size}, but there are {there} {kind}: "
                 "lower its batch size, or give more samples"
             )
 
@@ -143,10 +161,16 @@ def play(game: Game) -> Iterator[Moment]:
     state, total, order = game.state, game.total, None
     while not game.is_over:
         phase, epoch = game.phases[state.phase], state.epoch
+        if state.step == 0 and game.ends_early(phase):
+            _close_phase(game)
+            continue
         size, steps = phase.batch_size, game.steps(phase)
         if order is None or state.step == 0:
             order = game.order(state.phase, epoch)
-        _play_step(game, phase, order[state.step * size :][:size], (epoch + state.step / steps) / phase.epochs)
+            for name, module in game.modules.items():
+                module.train(name not in phase.frozen)
+        here = state.step % (len(order) // size) * size
+        _play_step(game, phase, order[here:][:size], (epoch + state.step / steps) / phase.epochs)
         state.step, state.played = state.step + 1, state.played + 1
         row = _close_epoch(game, phase) if state.step == steps else None
         yield Moment(phase.name, epoch + 1, phase.epochs, state.played, total, row)
@@ -154,23 +178,23 @@ def play(game: Game) -> Iterator[Moment]:
 
 def _play_step(game: Game, phase: Phase, index: Tensor, progress: float) -> None:
     """Every turn of the step's round on one batch; a turn's earlier repetitions get batches of their own."""
-    shared = _hand(game, index, 0)
+    shared = _hand(game, phase, index, 0)
     clock = Clock(torch.tensor(progress, device=game.device))
     for turn in phase.rounds[game.state.played % len(phase.rounds)]:
         for again in reversed(range(turn.repeat)):
-            batch, noise = shared if again == 0 else _hand(game, _extra(game, len(index), again), again)
+            batch, noise = shared if again == 0 else _hand(game, phase, _extra(game, phase, again), again)
             _move(game, phase, turn, batch, noise, clock, progress)
 
 
-def _hand(game: Game, index: Tensor, again: int) -> tuple[Batch, Any]:
+def _hand(game: Game, phase: Phase, index: Tensor, again: int) -> tuple[Batch, Any]:
     """A batch of real samples and every random number that its turns use."""
     rng = generator(game.device, game.seed, Purpose.NOISE, game.state.played, again)
-    return Batch(game.batches.at(index)), game.method.draw(len(index), rng)
+    return game.at(phase, index), game.method.draw(len(index), rng)
 
 
-def _extra(game: Game, n: int, again: int) -> Tensor:
+def _extra(game: Game, phase: Phase, again: int) -> Tensor:
     rng = generator("cpu", game.seed, Purpose.EXTRA, game.state.played, again)
-    return torch.randint(len(game.batches), (n,), generator=rng).to(game.device)
+    return torch.randint(game.samples(phase), (phase.batch_size,), generator=rng).to(game.device)
 
 
 def _move(game: Game, phase: Phase, turn: Turn, batch: Batch, noise: Any, clock: Clock, progress: float) -> None:
@@ -213,11 +237,15 @@ def _close_epoch(game: Game, phase: Phase) -> Row:
     row: Row = {"phase": phase.name, "epoch": state.epoch + 1}
     row |= dict(zip(means, torch.stack(list(means.values())).tolist(), strict=True))
     state.pending, state.noted = {}, {}
-    state.epoch, state.step = state.epoch + 1, 0
+    state.epoch, state.step, state.rows = state.epoch + 1, 0, state.rows + 1
     if state.epoch == phase.epochs:
-        state.phase, state.epoch = state.phase + 1, 0
-        game.enter_phase()
+        _close_phase(game)
     return row
+
+
+def _close_phase(game: Game) -> None:
+    game.state.phase, game.state.epoch = game.state.phase + 1, 0
+    game.enter_phase()
 
 
 def assert_finite(game: Game) -> None:
@@ -233,7 +261,7 @@ def assert_finite(game: Game) -> None:
         player, _, term = name.partition(".")
         raise Diverged(f"the loss term '{term}' of the {player}", step, game.seed)
     for player, tree in state.players.items():
-        if not torch.isfinite(torch.stack(torch._foreach_norm(list(tree.values())))).all():
+        if tree and not torch.isfinite(torch.stack(torch._foreach_norm(list(tree.values())))).all():
             raise Diverged(f"a weight of the {player}", state.played, game.seed)
 
 

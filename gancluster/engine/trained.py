@@ -32,8 +32,7 @@ class Trained:
     @torch.no_grad()
     def embed(self, batches: Batches) -> NDArray[np.float32]:
         """Embedding `(n, m)` of every sample, in the order they are stored."""
-        index = torch.arange(len(batches), device=self.device)
-        parts = [self.method.embed(self._nets(), batches.at(part)) for part in torch.split(index, BATCH)]
+        parts = [self.method.embed(self._nets(), part) for part in batches.parts(BATCH)]
         return torch.cat(parts).float().cpu().numpy()
 
     @torch.no_grad()

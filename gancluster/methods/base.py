@@ -9,7 +9,7 @@ compiled, or for many seeds at once.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -31,10 +31,11 @@ Prediction = dict[str, NDArray[np.int64]]
 
 
 class Task(NamedTuple):
-    """All that a method is told of the data: never a label.
+    """All that a method is told of the data beside its samples.
 
     `shape`: one sample, `(channels, height, width)` or `(d,)`. `pixel_range`: the range of an image's values.
-    `flips`: whether a mirrored image is still the same kind of thing. `n_samples`: how many there are.
+    `flips`: whether a mirrored image is still the same kind of thing. `n_samples`: how many there are. `n_labels`: of
+    how many of them a semi-supervised run is told the class; cluster k is class k then.
     """
 
     shape: tuple[int, ...]
@@ -42,6 +43,7 @@ class Task(NamedTuple):
     n_samples: int
     pixel_range: tuple[float, float] = (0.0, 1.0)
     flips: bool = False
+    n_labels: int = 0
 
     @property
     def is_images(self) -> bool:
@@ -57,9 +59,10 @@ EXAMPLES = {
 
 
 class Batch(NamedTuple):
-    """Real samples `(b, *shape)`, scaled to the pixel range."""
+    """Real samples `(b, *shape)`, scaled to the pixel range; their classes `(b,)` in a phase that is `supervised`."""
 
     inputs: Tensor
+    labels: Tensor | None = None
 
 
 class Clock(NamedTuple):
@@ -123,7 +126,10 @@ class Phase:
     """A stretch of the game: `epochs` passes through the data, one round a batch, each round its turns in order.
 
     Rounds take turns too: with several, step t plays round t modulo their number (a costly penalty every fourth step,
-    say). `optimizer`: one for all who move, or one by name; they start afresh with every phase.
+    say). `optimizer`: one for all who move, or one by name; they start afresh with every phase. `steps`: the steps of
+    an epoch where it is no pass through the data. `supervised`: the data are the labelled samples alone. `until`: asked
+    before every epoch, given the players and the data; the phase is over once it says so. `frozen`: the players whose
+    batch norm keeps to the statistics it was calibrated with.
     """
 
     name: str
@@ -131,6 +137,10 @@ class Phase:
     batch_size: int
     rounds: Sequence[Sequence[Turn]]
     optimizer: Optimizer | Mapping[str, Optimizer]
+    steps: int | None = None
+    supervised: bool = False
+    until: Callable[[Nets, Batches], bool] | None = None
+    frozen: Set[str] = frozenset()
 
     def optimizer_of(self, player: str) -> Optimizer:
         return self.optimizer[player] if isinstance(self.optimizer, Mapping) else self.optimizer
@@ -153,6 +163,7 @@ class Method(ABC):
     """A game of adversarial clustering. Subclasses describe it; see `clustergan.py` for one that is complete."""
 
     name: ClassVar[str]
+    semi_supervised: ClassVar[bool] = False  # whether it can learn from some labels
     paper: ClassVar[str]
     config_type: ClassVar[type[Config]]
     encoder: ClassVar[str]  # the player that embeds data; its batch norm is calibrated on them before it is used

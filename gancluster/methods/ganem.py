@@ -1,0 +1,325 @@
+"""GAN-EM: *GAN based EM Learning Framework* (Zhao, Wang, Xie, Shi, Xu; 2018).
+
+Expectation maximisation whose mixture model is a conditional GAN. The generator G(z, c) makes samples of class c; the
+discriminator D has a unit for each of the K classes, and one more that says *fake*; the E-net E(x) tells the class.
+
+    M-step   fit the mixture: D and G play, a real sample x counting w_i(x) for class i            (Eq. 1 and 2)
+    E-step   w(x) = P(c | x): E learns to tell the classes of G's samples, which it then tells of real ones   (Eq. 5)
+
+At the optimum of an E-step E is Bayes' posterior of the mixture that G makes, hence the w of the next M-step. Clusters
+are E's most likely classes. With `--labels` E also learns from some labelled samples (section 5.3).
+
+Where the paper and its authors' code differ, the preset `default` does as the code and `paper` as the paper; every
+difference is an option. What neither has is marked *extension*. Errata: docs/errata.md, G1-G24.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from gancluster.data.batches import Batches
+from gancluster.data.warp import Warp, draw_warp, warp
+from gancluster.errors import UserError
+from gancluster.methods import base, contrast
+from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.networks import gan_em
+from gancluster.networks.blocks import calibrate
+from gancluster.optim import Adam, Linear, Optimizer, RMSprop
+
+
+class Config(base.Config):
+    """GAN-EM's options; the defaults are the released code's."""
+
+    iterations: int = Field(100, ge=1, description="EM iterations: an M-step, then an E-step")
+    m_epochs: int = Field(5, ge=1, description="passes through the data in an M-step")
+    m_batch_size: int = Field(70, ge=2, description="samples in an M-step's batch; paper: 64")
+    e_steps: int = Field(1000, ge=1, description="steps of an E-step")
+    e_batch_size: int = Field(200, ge=2, description="generated samples in an E-step's batch; paper: 256")
+
+    optimizer: Literal["adam", "rmsprop"] = Field("adam", description="begun afresh in every step; paper: rmsprop")
+    lr_generator: float = Field(6e-4, gt=0, description="learning rate of G; paper: 2e-4 for all three")
+    lr_discriminator: float = Field(2e-4, gt=0, description="learning rate of D")
+    lr_encoder: float = Field(6e-5, gt=0, description="learning rate of E")
+    lr_decay: float = Field(0.98, gt=0, le=1, description="factor on all learning rates after every iteration")
+
+    form: Literal["units", "kl"] = Field("units", description="G's loss: every unit of D; paper: kl, Eq. 1")
+    clamp: float = Field(10.0, gt=0, description="bound on the logit whose exponential Eq. 1 takes; ours")
+    real_weight: float = Field(2.0, ge=0, description="weight of D's fake unit on real samples")
+    order: Literal["discriminator", "generator"] = Field(
+        "discriminator", description="who moves first; paper: generator"
+    )
+
+    codes: Literal["balanced", "drawn"] = Field(
+        "balanced", description="classes in a batch: equally often, or at random"
+    )
+    prior: Literal["uniform", "estimated"] = Field("uniform", description="classes in E-steps; paper: estimated, Eq. 8")
+    noise: Literal["uniform", "normal"] = Field("uniform", description="distribution of z; the equations: normal")
+    noise_size: int = Field(62, ge=1, description="length of z")
+
+    encoder_norm: gan_em.Norm = Field("affine", description="E's batch norm; the code freezes it to an affine map")
+    frozen_generator: bool = Field(True, description="G's batch norm is frozen in E-steps")
+    width: float = Field(1.0, gt=0, le=4, description="channels and features of all networks, of the printed ones")
+    bottleneck: int | None = Field(None, ge=1, description="units of a layer before E's last, to reduce dimensions")
+
+    label_error: float = Field(0.05, ge=0, lt=1, description="error on the labelled samples that E may keep; paper: 0")
+    label_epochs: int = Field(20, ge=1, description="at most so many times ten supervised steps after an E-step")
+    lr_labels: float = Field(1e-3, gt=0, description="learning rate of supervised steps")
+
+    warp: float = Field(0.0, ge=0, description="extension: strength of the warps under which D and E see samples")
+    pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
+    consistency_weight: float = Field(
+        0.0, ge=0, description="extension: weight of E's agreement with its average on warped real samples"
+    )
+    average: float = Field(0.01, gt=0, le=1, description="rate of the average of E's weights, where there is one")
+    warmup_epochs: int = Field(0, ge=0, description="extension: epochs of instance discrimination for E's body")
+    warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
+    lr_warmup: float = Field(1e-3, gt=0, description="learning rate of the warm-up")
+
+
+class Noise(NamedTuple):
+    """A step's random numbers: `places` `(n,)` in [0, 1), which the prior turns into classes; z `(n, noise_size)`."""
+
+    places: Tensor
+    z: Tensor
+    warps: tuple[Warp, Warp]
+
+
+class Prior(nn.Module):
+    """phi, the share of each class `(K,)`: places in [0, 1) `(b,)` → classes `(b,)` that are distributed so (Eq. 8)."""
+
+    phi: Tensor
+
+    def __init__(self, n_clusters: int) -> None:
+        super().__init__()
+        self.register_buffer("phi", torch.full((n_clusters,), 1 / n_clusters))
+
+    def forward(self, places: Tensor) -> Tensor:
+        upper = self.phi.double().cumsum(0)[:-1]
+        return (places.double()[:, None] >= upper).sum(1)
+
+
+class GANEM(base.Method):
+    """The game, its losses, and what the E-net says of new samples."""
+
+    name: ClassVar[str] = "ganem"
+    paper: ClassVar[str] = "Zhao, Wang, Xie, Shi, Xu: GAN-EM: GAN Based EM Learning Framework, 2018"
+    config_type: ClassVar[type[base.Config]] = Config
+    encoder: ClassVar[str] = "encoder"
+    semi_supervised: ClassVar[bool] = True
+    config: Config
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__(config, task)
+        self.k = task.n_clusters
+        for option in ("m_batch_size", "e_batch_size"):
+            size, flag = getattr(config, option), "--" + option.replace("_", "-")
+            if config.codes == "balanced" and size % self.k:
+                fitting = math.ceil(size / self.k) * self.k
+                raise UserError(
+                    f"{flag} {size} cannot hold {self.k} clusters equally often: make it {fitting}, or --codes drawn"
+                )
+
+    # The players and their steps --------------------------------------------------------------------------------------
+
+    def players(self) -> Modules:
+        c, shape = self.config, self.task.shape
+        encoder = gan_em.classifier(shape, self.k, c.encoder_norm, c.width, c.bottleneck)
+        warmup = {"head": contrast.head(encoder.n_features)} if c.warmup_epochs else {}
+        return warmup | {
+            "discriminator": gan_em.classifier(shape, self.k + 1, width=c.width),
+            "generator": gan_em.generator(shape, self.k + c.noise_size, self.task.pixel_range, c.width),
+            "encoder": encoder,
+            "prior": Prior(self.k),
+        }
+
+    def phases(self) -> list[Phase]:
+        warmup = [self.warmup()] if self.config.warmup_epochs else []
+        labels = [self.label_step()] if self.task.n_labels else []
+        steps = [[self.m_step(t), self.e_step(t), *labels] for t in range(self.config.iterations)]
+        return warmup + labels + [phase for iteration in steps for phase in iteration]
+
+    def warmup(self) -> Phase:
+        """Extension: E's body learns to know an image again; its last layer then starts from K-means."""
+        c, turns = self.config, [Turn(("encoder", "head"), self.warmup_loss)]
+        return Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [turns], Adam(Linear(c.lr_warmup, c.lr_warmup)))
+
+    def m_step(self, t: int) -> Phase:
+        """D and G play on real samples, weighted by what E said of them; in the first, E has said nothing yet."""
+        c, known = self.config, t > 0 or self.task.n_labels > 0 or self.config.warmup_epochs > 0
+        turns = [Turn("discriminator", partial(self.discriminator_loss, known=known))]
+        turns.insert(c.order == "discriminator", Turn("generator", self.generator_loss))
+        optimizers = {
+            "discriminator": self.optimizer(c.lr_discriminator, t),
+            "generator": self.optimizer(c.lr_generator, t),
+        }
+        return Phase(f"M-step {t + 1}", c.m_epochs, c.m_batch_size, [turns], optimizers)
+
+    def e_step(self, t: int) -> Phase:
+        """E learns from G's samples."""
+        c, turns = self.config, [Turn("encoder", self.encoder_loss)]
+        optimizer, frozen = self.optimizer(c.lr_encoder, t), {"generator"} if c.frozen_generator else set()
+        return Phase(f"E-step {t + 1}", 1, c.e_batch_size, [turns], optimizer, steps=c.e_steps, frozen=frozen)
+
+    def label_step(self) -> Phase:
+        """E learns from the labelled samples until it knows them."""
+        c, turns = self.config, [Turn("encoder", self.label_loss)]
+        size, optimizer = min(self.task.n_labels, 100), self.optimizer(c.lr_labels, 0)
+        return Phase("labels", c.label_epochs, size, [turns], optimizer, 10, supervised=True, until=self.knows_labels)
+
+    def optimizer(self, lr: float, t: int) -> Optimizer:
+        """As it begins in iteration `t`."""
+        now = Linear(lr * self.config.lr_decay**t, lr * self.config.lr_decay**t)
+        return Adam(now) if self.config.optimizer == "adam" else RMSprop(now)
+
+    def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
+        if phase == "M-step 1" and self.config.warmup_epochs and not self.task.n_labels:
+            order = torch.randperm(len(batches), generator=torch.Generator().manual_seed(seed))
+            samples = (batches.at(part) for part in torch.split(order, 1000))
+            contrast.start_from_kmeans(players["encoder"], players["head"], samples, torch.eye(self.k), seed)
+        if not phase.startswith("E-step"):
+            return
+        if self.config.prior == "estimated":
+            shares = [torch.softmax(players["encoder"](part), 1).sum(0) for part in batches.parts()]
+            players["prior"].get_buffer("phi").copy_(torch.stack(shares).sum(0) / len(batches))
+        if self.config.frozen_generator:
+            rng = torch.Generator(batches.stored.device).manual_seed(seed)
+            noises = [self.draw(self.config.e_batch_size, rng) for _ in range(10)]
+            calibrate(players["generator"], (self.conditioned(players["prior"](n.places), n.z) for n in noises))
+
+    def averages(self) -> dict[str, float]:
+        return {"encoder": self.config.average} if self.config.consistency_weight else {}
+
+    def draw(self, n: int, rng: torch.Generator) -> Noise:
+        places = torch.rand(n, generator=rng, device=rng.device)
+        if self.config.codes == "balanced":
+            places = (torch.randperm(n, generator=rng, device=rng.device) + places) / n
+        numbers = torch.rand if self.config.noise == "uniform" else torch.randn
+        warps = draw_warp(n, self.task.shape, self.task.flips, rng), draw_warp(n, self.task.shape, self.task.flips, rng)
+        return Noise(places, numbers(n, self.config.noise_size, generator=rng, device=rng.device), warps)
+
+    # Losses -----------------------------------------------------------------------------------------------------------
+
+    def discriminator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock, known: bool = True) -> Loss:
+        """Eq. 2 for D (signs: erratum G1): class units say 1 on real samples, as strongly as w_i, and 0 on fakes.
+
+        The fake unit says the opposite. Mean over the batch and all K + 1 units, as in the code.
+        """
+        D, x = nets["discriminator"], batch.inputs
+        w = self.posterior(nets, x).detach() if known else x.new_full((len(x), self.k), 1 / self.k)
+        weights = torch.cat([w, w.new_full((len(x), 1), self.config.real_weight)], 1)
+        is_fake = F.pad(torch.zeros_like(w), (0, 1), value=1.0)
+        real, fake = D(self.seen(x, noise.warps[0])), D(self.seen(self.generated(nets, noise)[0], noise.warps[1]))
+        return Loss(
+            {
+                "real": F.binary_cross_entropy_with_logits(real, 1 - is_fake, weights),
+                "fake": F.binary_cross_entropy_with_logits(fake, is_fake),
+            }
+        )
+
+    def generator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """G's samples of class c are taken for real ones of class c.
+
+        *kl* is Eq. 1, `-1/2 E exp(logit_c)`: at D's optimum, half the gradient of KL(real || generated) (erratum G2).
+        *units* is the code's: the unit of c up, all others and the fake unit down.
+        """
+        sample, c = self.generated(nets, noise)
+        logits = nets["discriminator"](self.seen(sample, noise.warps[1]))
+        if self.config.form == "kl":
+            own = logits.gather(1, c[:, None]).clamp(max=self.config.clamp)
+            return Loss({"kl": -own.exp().mean() / 2})
+        return Loss({"units": F.binary_cross_entropy_with_logits(logits, self.one_hot(c, self.k + 1).to(logits))})
+
+    def encoder_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """Eq. 5: cross-entropy of E against the classes that G was given; log K when G ignores them."""
+        sample, c = self.generated(nets, noise)
+        logits = nets["encoder"](self.seen(sample, noise.warps[1]))
+        terms = {"classes": F.cross_entropy(logits, c)}
+        if self.config.consistency_weight:
+            target = torch.softmax(nets.averaged["encoder"](batch.inputs), 1).detach()
+            warped = nets["encoder"](self.seen(batch.inputs, noise.warps[0]))
+            terms["consistency"] = self.config.consistency_weight * F.cross_entropy(warped, target)
+        return Loss(terms, {"correct": (logits.argmax(1) == c).float().mean()})
+
+    def label_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """Cross-entropy of E against the labels it was given (section 5.3)."""
+        assert batch.labels is not None
+        return Loss({"labels": F.cross_entropy(nets["encoder"](batch.inputs), batch.labels)})
+
+    def warmup_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """Extension: two warps of a sample attract, other samples repel."""
+        views = [nets["encoder"](warp(batch.inputs, by, 1.0, 0.1), features=True) for by in noise.warps]
+        one, other = (nets["head"](view) for view in views)
+        return Loss({"instances": contrast.instance_discrimination(one, other)})
+
+    def knows_labels(self, nets: Nets, batches: Batches) -> bool:
+        """Whether E's error on the labelled samples is small enough."""
+        wrong = nets["encoder"](batches.at(batches.known)).argmax(1) != batches.labels
+        return bool(wrong.double().mean() <= self.config.label_error)
+
+    # Their parts ------------------------------------------------------------------------------------------------------
+
+    def posterior(self, nets: Nets, x: Tensor) -> Tensor:
+        """w: probability of each class `(b, K)` of samples `(b, *shape)`, by E."""
+        return torch.softmax(nets["encoder"](x), 1)
+
+    def seen(self, samples: Tensor, by: Warp) -> Tensor:
+        """Samples as D and E see them."""
+        low, high = self.task.pixel_range
+        return warp(samples, by, self.config.warp, self.config.pixel_noise * (high - low))
+
+    def generated(self, nets: Nets, noise: Noise) -> tuple[Tensor, Tensor]:
+        """G's samples `(b, *shape)`, and the classes `(b,)` that they are of."""
+        c = nets["prior"](noise.places)
+        return nets["generator"](self.conditioned(c, noise.z)), c
+
+    def conditioned(self, c: Tensor, z: Tensor) -> Tensor:
+        """G's input `(b, K + d)`: the class, one-hot, then noise."""
+        return torch.cat([self.one_hot(c, self.k).to(z), z], 1)
+
+    def one_hot(self, c: Tensor, length: int) -> Tensor:
+        """Classes `(b,)` as boolean `(b, length)`."""
+        return c[:, None] == torch.arange(length, device=c.device)
+
+    # After training ---------------------------------------------------------------------------------------------------
+
+    def embed(self, nets: Nets, inputs: Tensor) -> Tensor:
+        """E's soft assignment w `(b, K)`."""
+        return self.posterior(nets, inputs)
+
+    def centres(self, embedding: Embedding, seed: int) -> Embedding:
+        """None: E decides by itself."""
+        return np.empty((0, embedding.shape[1]), np.float32)
+
+    def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
+        """`posterior`: the most likely class."""
+        return {"posterior": embedding.argmax(1)}
+
+    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
+        """G's samples `(K, per_cluster, *shape)`."""
+        c = torch.arange(self.k, device=rng.device).repeat_interleave(per_cluster)
+        sample = nets["generator"](self.conditioned(c, self.draw(len(c), rng).z))
+        return sample.view(self.k, per_cluster, *self.task.shape)
+
+    @classmethod
+    def presets(cls, task: Task) -> dict[str, Preset]:
+        def batch(size: int) -> int:
+            return math.ceil(size / task.n_clusters) * task.n_clusters
+
+        sizes = {"m_batch_size": batch(70), "e_batch_size": batch(200)}
+        paper = {"m_batch_size": batch(64), "e_batch_size": batch(256), "optimizer": "rmsprop"}
+        paper |= dict.fromkeys(("lr_generator", "lr_discriminator", "lr_encoder"), 2e-4)
+        paper |= {"form": "kl", "order": "generator", "prior": "estimated", "encoder_norm": "batch", "label_error": 0.0}
+        smoke = sizes | {"iterations": 2, "m_epochs": 1, "e_steps": 5, "width": 0.125, "m_batch_size": batch(40)}
+        return {
+            "default": Preset("the authors' code", sizes),
+            "paper": Preset("as printed", paper),
+            "smoke": Preset("seconds, to see that all runs; `gancluster train ganem --preset smoke`", smoke),
+        }
