@@ -7,7 +7,7 @@ import sys
 import typer
 
 from gancluster import __version__
-from gancluster.cli import data, evaluate, methods, predict, runs, sample, train
+from gancluster.cli import compare, data, evaluate, methods, predict, runs, sample, train
 from gancluster.errors import Interrupted, UserError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(train.app, name="train")
 app.command("eval")(evaluate.evaluate)
+app.command()(compare.compare)
 app.command()(runs.runs)
 app.command()(methods.methods)
 app.command()(sample.sample)

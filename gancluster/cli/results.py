@@ -1,4 +1,4 @@
-"""Results of trained runs on the terminal: a row a seed, then their mean ± standard deviation; or one JSON object."""
+"""Results of trained runs on the terminal: a row a seed, their mean ± standard deviation and its interval; or JSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from gancluster.metrics.statistics import FOR_INTERVAL, mean_interval
 from gancluster.runs import Run
 
 SHOWN = {"acc": "ACC", "nmi": "NMI", "ari": "ARI"}
@@ -30,6 +31,7 @@ def show(runs: list[Run], as_json: bool) -> None:
         columns = {name: _column(scored, key) for key, name in SHOWN.items()}
         means = (f"{name} {np.mean(v):.3f} ± {np.std(v, ddof=1):.3f}" for name, v in columns.items())
         console.print(f"mean ± standard deviation over {len(scored)} seeds: {', '.join(means)}", soft_wrap=True)
+        console.print(_intervals(columns), soft_wrap=True)
     for run in runs:
         result = run.result()
         if result["status"] == "failed":
@@ -41,7 +43,7 @@ def show(runs: list[Run], as_json: bool) -> None:
 
 
 def summary(runs: list[Run]) -> dict[str, Any]:
-    """The same as one object: `runs`, one entry a seed, and `mean` and `std` (n - 1) of every score over seeds."""
+    """The same as one object: `runs`, one entry a seed, and `mean`, `std` (n - 1), 95 % `interval` over seeds."""
     scored, first = _scored(runs), runs[0].request
     keys = list(scored[0]) if scored else []
     return {
@@ -50,7 +52,18 @@ def summary(runs: list[Run]) -> dict[str, Any]:
         "runs": [{"run": str(run.folder), "seed": run.request.seed, **run.result()} for run in runs],
         "mean": {key: float(np.mean(_column(scored, key))) for key in keys},
         "std": {key: float(np.std(_column(scored, key), ddof=1)) for key in keys if len(scored) > 1},
+        "interval": {key: mean_interval(_column(scored, key)) for key in keys if len(scored) >= FOR_INTERVAL},
     }
+
+
+def _intervals(columns: dict[str, list[float]]) -> str:
+    """The line about the 95 % intervals of the means, or how many seeds they still take."""
+    missing = FOR_INTERVAL - len(next(iter(columns.values())))
+    if missing > 0:
+        return f"95 % interval of the mean: {missing} more seed{'s' * (missing > 1)} needed"
+    found = {name: mean_interval(values) for name, values in columns.items()}
+    shown = ", ".join(f"{name} {one.low:.3f} to {one.high:.3f}" for name, one in found.items())
+    return f"95 % interval of the mean: {shown}"
 
 
 def _scored(runs: list[Run]) -> list[dict[str, float]]:
