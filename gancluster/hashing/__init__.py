@@ -3,7 +3,7 @@
 from gancluster.errors import UnknownName
 from gancluster.hashing.base import Codes, Fitted, Hash
 from gancluster.hashing.codes import flattened, save
-from gancluster.hashing.kmeans import kmh
+from gancluster.hashing.kmeans_hashing import kmh
 from gancluster.hashing.linear import itq, lsh, pcah
 from gancluster.hashing.spectral import speh
 from gancluster.hashing.spherical import sphh

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import check_grad
 from scipy.spatial.distance import cdist, pdist
 
-from gancluster.hashing.kmeans import (
+from gancluster.hashing.kmeans_hashing import (
     NUMBERS,
     SIDES,
     Product,
