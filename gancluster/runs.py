@@ -54,6 +54,8 @@ class Request(BaseModel):
     device: str
     precision: str
     threads: int
+    snapshots: int = 0
+    restarts: int = 0
     command: str = ""
 
     @property
@@ -113,7 +115,11 @@ class Run:
         return self.result()["status"] if (self.folder / "result.json").exists() else "unfinished"
 
     def result(self) -> dict[str, Any]:
-        """What came out: `status`, `row`, `extensions`, `scores` by rule, `sizes` by rule, `seconds`, `machine`."""
+        """What came out: `status`, `row`, `extensions`, `scores` and `sizes` by rule, `seconds`, `machine`.
+
+        `warnings`: what looks like a collapse, without labels. `restarts`: the attempts dropped before, as `dropped`
+        has them. `snapshot_seconds`: what snapshots cost since the run was last resumed, where it took any.
+        """
         path = self.folder / "result.json"
         content = _json(path, f"{self.folder} is not finished: repeat its command with --resume")
         if content.get("status") not in ("finished", "failed"):
@@ -141,16 +147,40 @@ class Run:
             reason = self.result().get("reason")
             missing = f"{path} is missing: remove the folder and train again"
             raise RunError(f"{self.folder} failed: {reason}" if reason else missing)
-        try:
-            with np.load(path) as stored:
-                return dict(stored)
-        except Exception as error:  # zipfile, zlib and numpy each raise their own
-            raise RunError(f"{path} is damaged ({error}): remove the folder and train again") from error
+        return _npz(path)
 
     def write_arrays(self, arrays: dict[str, Any]) -> None:
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
-        atomic.write_bytes(self.folder / "embedding.npz", buffer.getvalue())
+        _write_npz(self.folder / "embedding.npz", arrays)
+
+    def snapshots(self) -> dict[str, NDArray[Any]]:
+        """Partitions kept on the way, a row each: `epoch`, `clusters` `(s, n)`, `silhouette`, `stability` `(s,)`."""
+        path = self.folder / "snapshots.npz"
+        if not self.request.snapshots:
+            raise RunError(f"{self.folder} kept no partitions on the way: train with --snapshots 10, say")
+        if not path.exists():
+            raise RunError(f"{path} is missing: remove the folder and train again")
+        return _npz(path)
+
+    def write_snapshots(self, arrays: dict[str, NDArray[Any]]) -> None:
+        _write_npz(self.folder / "snapshots.npz", arrays)
+
+    def dropped(self) -> list[dict[str, Any]]:
+        """Attempts given up after a collapse, in order: `attempt`, `phase`, `epoch`, `seconds` so far, `symptoms`."""
+        path = self.folder / "restarts.json"
+        attempts = _json(path, "").get("dropped") if path.exists() else []
+        if not isinstance(attempts, list):
+            raise RunError(f"{path} is damaged (no list): remove the folder and train again")
+        return attempts
+
+    def drop(self, attempt: dict[str, Any]) -> None:
+        """Give up the attempt that the folder holds: all of it is removed, and on record.
+
+        The checkpoint goes first: killed before the record is written, a run plays the same attempt again.
+        """
+        dropped = [*self.dropped(), attempt]
+        for path in (self.checkpoint, self.folder / "log.csv", self.folder / "snapshots.npz"):
+            path.unlink(missing_ok=True)
+        atomic.write_text(self.folder / "restarts.json", json.dumps({"dropped": dropped}, indent=2) + "\n")
 
 
 def every(root: Path) -> list[Run]:
@@ -197,3 +227,17 @@ def _json(path: Path, missing: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{path} is damaged (not an object): remove the folder and train again")
     return content
+
+
+def _npz(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path) as stored:
+            return dict(stored)
+    except Exception as error:  # zipfile, zlib and numpy each raise their own
+        raise RunError(f"{path} is damaged ({error}): remove the folder and train again") from error
+
+
+def _write_npz(path: Path, arrays: dict[str, Any]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    atomic.write_bytes(path, buffer.getvalue())

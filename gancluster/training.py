@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gancluster import atomic, metrics, registry
+from gancluster import atomic, registry
+from gancluster.attempts import Watch, carry_out, method_of
 from gancluster.data.batches import Batches
-from gancluster.data.dataset import Dataset, Known, Split
-from gancluster.engine import checkpoint, device
+from gancluster.data.dataset import Dataset, Split
+from gancluster.engine import device
 from gancluster.engine.device import Precision
-from gancluster.engine.play import Game, Moment, assert_finite, check_batches, play
-from gancluster.engine.trained import Trained, reopen, settle
-from gancluster.errors import DataError, Diverged, Interrupted, UserError
+from gancluster.engine.play import check_batches
+from gancluster.engine.trained import Trained, reopen
+from gancluster.errors import DataError, UserError
 from gancluster.methods.base import Config, Method, Task
-from gancluster.runs import Request, Row, Run
+from gancluster.runs import Request, Run
 
-Watch = Callable[[Moment], None]
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -50,6 +49,12 @@ class TrainOptions(BaseModel):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     precision: Precision = Field("float32", description="arithmetic of the networks")
     threads: int = Field(1, ge=1, description="CPU threads; small networks gain nothing from more than one")
+    snapshots: int = Field(
+        0, ge=0, description="partitions kept on the way, evenly spaced over the epochs, for gancluster eval --select"
+    )
+    restarts: int = Field(
+        0, ge=0, description="begin again, with other random numbers, after a collapse; at most so many times"
+    )
 
 
 def task_of(dataset: Dataset, clusters: int | None) -> Task:
@@ -100,7 +105,7 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
         device=str(device.pick(options.device)),
         command=command,
         **task._asdict(),
-        **options.model_dump(include={"split", "limit", "seed", "precision", "threads"}),
+        **options.model_dump(include={"split", "limit", "seed", "precision", "threads", "snapshots", "restarts"}),
     )
     return [common.model_copy(update={"seed": options.seed + i}) for i in range(options.seeds)]
 
@@ -128,23 +133,8 @@ def train(run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_e
     if run.status != "unfinished":
         return run.result()
     device.use_threads(run.request.threads)
-    game = Game(
-        method_of(run.request),
-        Batches(dataset.unlabelled(), run.request.device, _known(dataset, run.request)),
-        run.request.seed,
-        bfloat16=run.request.precision == "bfloat16",
-    )
-    rows = _restore(run, game)
-    started = time.monotonic() - float(rows[-1]["seconds"] if rows else 0.0)
-    try:
-        with _stop_signals() as stop:
-            _play_and_save(run, game, rows, started, watch, save_every, stop)
-            result = _conclude(run, dataset, game)
-    except Diverged as error:
-        if rows:
-            run.write_log(rows)
-        result = {"status": "failed", "reason": str(error)}
-    result |= {"seconds": round(time.monotonic() - started, 1), "machine": device.machine(game.device)}
+    with _stop_signals() as stop:
+        result = carry_out(run, dataset, watch, save_every, stop)
     run.finish(result)
     return result
 
@@ -163,76 +153,6 @@ def assign(run: Run, dataset: Dataset) -> NDArray[np.int64]:
     players = trained(run)
     embedding = players.embed(Batches(replace(dataset, pixel_range=request.pixel_range)))
     return next(iter(players.method.assign(embedding, centres).values()))
-
-
-def method_of(request: Request) -> Method:
-    """The method that `request` asks for, as it was configured."""
-    method: type[Method] = registry.find("methods", request.method)
-    config = method.config_type(**request.options)
-    return method(config, Task(*(getattr(request, field) for field in Task._fields)))
-
-
-def _known(dataset: Dataset, request: Request) -> Known | None:
-    return dataset.reveal(request.n_labels, request.seed) if request.n_labels else None
-
-
-def _restore(run: Run, game: Game) -> list[Row]:
-    """Put the run's checkpoint, if any, into `game`; the log's rows up to there (the log is always written first)."""
-    if not run.checkpoint.exists():
-        return []
-    checkpoint.load(game, run.checkpoint)
-    if not game.state.rows:
-        return []
-    log = run.log().head(game.state.rows)
-    return [{str(key): value for key, value in row.items() if value == value} for row in log.to_dict("records")]
-
-
-def _play_and_save(
-    run: Run, game: Game, rows: list[Row], started: float, watch: Watch, save_every: float, stop: threading.Event
-) -> None:
-    saved = time.monotonic()
-    for moment in play(game):
-        now = time.monotonic()
-        if moment.row is not None:
-            phase, epoch, *terms = moment.row.items()
-            rows.append(dict([phase, epoch, ("seconds", round(now - started, 2)), *terms]))
-        watch(moment)
-        if stop.is_set() or game.is_over or now - saved >= save_every:
-            _save(run, game, rows)
-            saved = now
-        if stop.is_set():
-            raise Interrupted(f"stopped at step {moment.played} of {moment.total}; all of it is saved in {run.folder}")
-
-
-def _save(run: Run, game: Game, rows: list[Row]) -> None:
-    assert_finite(game)
-    if rows:
-        run.write_log(rows)
-    checkpoint.save(game, run.checkpoint)
-
-
-def _conclude(run: Run, dataset: Dataset, game: Game) -> dict[str, Any]:
-    """Embed and cluster all samples, write it down, and score it where there are labels."""
-    players = settle(game)
-    checkpoint.save(game, run.checkpoint)
-    embedding = players.embed(game.batches)
-    centres = game.method.centres(embedding, game.seed)
-    clusters = game.method.assign(embedding, centres)
-    labels = dataset.labels if dataset.labels is not None and (dataset.labels >= 0).any() else None
-    named = {f"clusters/{rule}": found for rule, found in clusters.items()}
-    run.write_arrays(
-        {"embedding": embedding, "centres": centres} | named | ({} if labels is None else {"labels": labels})
-    )
-    extensions, n_clusters = game.method.extensions(), run.request.n_clusters
-    return {
-        "status": "finished",
-        "row": game.method.name + ("+" if extensions else ""),
-        "extensions": extensions,
-        "scores": None
-        if labels is None
-        else {rule: metrics.scores(labels, found, n_clusters) for rule, found in clusters.items()},
-        "sizes": {rule: np.bincount(found, minlength=n_clusters).tolist() for rule, found in clusters.items()},
-    }
 
 
 @contextmanager

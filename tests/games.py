@@ -130,6 +130,13 @@ def placed(root: Path, dataset: Dataset, method: str = "clustergan", seed: int =
     return Run.place(root, plan(method, dataset, asked, (FAST if method == "clustergan" else {}) | options)[0])
 
 
+def timeless(result: dict[str, Any]) -> dict[str, Any]:
+    """A result without what it took, which is never twice the same."""
+    dropped = [{key: value for key, value in attempt.items() if key != "seconds"} for attempt in result["restarts"]]
+    kept = {key: value for key, value in result.items() if key not in ("seconds", "snapshot_seconds")}
+    return kept | {"restarts": dropped}
+
+
 def outcome(run: Run) -> dict[str, Any]:
     """All that must not depend on how often a run was stopped: everything but the seconds."""
     lines = [line.split(",") for line in (run.folder / "log.csv").read_text().splitlines()]
@@ -138,6 +145,6 @@ def outcome(run: Run) -> dict[str, Any]:
         "checkpoint": run.checkpoint.read_bytes(),
         "embedding": (run.folder / "embedding.npz").read_bytes(),
         "log": [line[:seconds] + line[seconds + 1 :] for line in lines],
-        "result": {key: value for key, value in run.result().items() if key != "seconds"},
+        "result": timeless(run.result()),
         "files": sorted(file.name for file in run.folder.iterdir() if file.suffix != ".png"),
     }

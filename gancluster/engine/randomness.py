@@ -19,9 +19,18 @@ class Purpose(IntEnum):
     NOISE = 2  # what the method draws for a step, at (step, repetition)
     EXTRA = 3  # the batch of a turn's earlier repetition, at (step, repetition)
     SAMPLES = 4  # samples generated after training
+    ATTEMPT = 5  # the seed of a game begun again, at (attempt,)
+    LOOK = 6  # the samples by which a partition is judged on the way
 
 
 def generator(device: torch.device | str, seed: int, purpose: Purpose, *place: int) -> torch.Generator:
     """A fresh generator on `device`, a function of its key alone."""
     word = np.random.SeedSequence((seed, purpose, *place)).generate_state(1, np.uint32)
     return torch.Generator(device).manual_seed(int(word[0]))
+
+
+def seed_of(seed: int, attempt: int) -> int:
+    """The seed that an attempt at the run of `seed` plays with: attempt 0 with its own, each later one with another."""
+    if attempt == 0:
+        return seed
+    return int(np.random.SeedSequence((seed, Purpose.ATTEMPT, attempt)).generate_state(1, np.uint32)[0])

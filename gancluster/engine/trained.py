@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,17 +50,24 @@ class Trained:
 
 
 @torch.no_grad()
-def settle(game: Game) -> Trained:
-    """The players of a game that is over; the encoder's batch norms get the data's statistics, also in `game.state`."""
-    for name, module in game.modules.items():
+def as_they_stand(game: Game) -> Trained:
+    """Copies of the players of a game, in their final form: the game goes on as if nobody had looked."""
+    modules = copy.deepcopy(game.modules)
+    for name, module in modules.items():
         weights = game.state.averages.get(name, game.state.players[name])
         module.load_state_dict(weights | game.state.buffers[name])
-    encoder = game.modules[game.method.encoder]
+    encoder = modules[game.method.encoder]
     index = game.order(0, 0)[:CALIBRATION]
     calibrate(encoder, (game.batches.at(part) for part in torch.split(index, BATCH) if len(part) > 1))
     encoder.eval()
-    game.state.buffers[game.method.encoder] = {key: value.clone() for key, value in encoder.named_buffers()}
-    return Trained(game.method, game.modules, game.device)
+    return Trained(game.method, modules, game.device)
+
+
+def settle(game: Game) -> Trained:
+    """The players of a game that is over; the encoder's batch norms get the data's statistics, also in `game.state`."""
+    players, encoder = as_they_stand(game), game.method.encoder
+    game.state.buffers[encoder] = {key: value.clone() for key, value in players.modules[encoder].named_buffers()}
+    return players
 
 
 @torch.no_grad()

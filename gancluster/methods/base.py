@@ -28,6 +28,7 @@ Net = Callable[..., Tensor]
 Modules = dict[str, nn.Module]
 Embedding = NDArray[np.float32]
 Prediction = dict[str, NDArray[np.int64]]
+Row = dict[str, float | int | str]
 
 
 class Task(NamedTuple):
@@ -225,6 +226,14 @@ class Method(ABC):
     @abstractmethod
     def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
         """Generated samples `(n_clusters, per_cluster, *shape)`; None where the game has no generator."""
+
+    def symptoms(self, row: Row) -> list[str]:
+        """What a collapse looks like in an epoch's row of the log; none here.
+
+        Each a short text that names what was seen and the option to try. `gancluster train` warns of them, and begins
+        anew where `--restarts` allows.
+        """
+        return []
 
     def extensions(self) -> list[str]:
         """The ingredients in use that are not in the paper: they mark the run's row with a '+'."""

@@ -308,6 +308,14 @@ class GANEM(base.Method):
         sample = nets["generator"](self.conditioned(c, self.draw(len(c), rng).z))
         return sample.view(self.k, per_cluster, *self.task.shape)
 
+    def symptoms(self, row: base.Row) -> list[str]:
+        """From the fifth E-step on, E still at chance: whatever class G is given, it draws the same."""
+        step, chance = str(row["phase"]).removeprefix("E-step "), math.log(self.k)
+        if not step.isdigit() or int(step) < 5 or (loss := float(row["encoder.classes"])) <= 0.9 * chance:
+            return []
+        seen = f"E's loss {loss:.2f} is near log {self.k} = {chance:.2f}: G ignores its class"
+        return [f"{seen}; try more --restarts, or a larger --lr-generator"]
+
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
         def batch(size: int) -> int:

@@ -1,0 +1,183 @@
+"""Attempts at a run: a game played from where it was left, saved on the way, begun anew after a collapse, concluded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gancluster import collapse, metrics, registry
+from gancluster import snapshots as partitions
+from gancluster.collapse import Collapsed
+from gancluster.data.batches import Batches
+from gancluster.data.dataset import Dataset
+from gancluster.engine import checkpoint, device
+from gancluster.engine.play import Game, Moment, assert_finite, play
+from gancluster.engine.randomness import seed_of
+from gancluster.engine.trained import settle
+from gancluster.errors import Diverged, Interrupted
+from gancluster.methods.base import Method, Task
+from gancluster.runs import Request, Row, Run
+from gancluster.snapshots import Snapshot
+
+Watch = Callable[[Moment], None]
+
+
+@dataclass
+class Attempt:
+    """A run's game, and what is kept beside its state: the log's `rows` and the `snapshots` of its epochs so far.
+
+    `started`: when the run would have begun if it had never been stopped. `looking`: seconds that went into snapshots
+    since it was last resumed.
+    """
+
+    run: Run
+    game: Game
+    rows: list[Row]
+    snapshots: list[Snapshot]
+    started: float
+    looking: float = 0.0
+
+    @property
+    def is_last(self) -> bool:
+        """Whether a collapse would have to be lived with."""
+        return len(self.run.dropped()) >= self.run.request.restarts
+
+    def end_epoch(self, row: Row) -> None:
+        """Put down the epoch's row, with the seconds so far."""
+        phase, epoch, *terms = row.items()
+        self.rows.append(dict([phase, epoch, ("seconds", round(time.monotonic() - self.started, 2)), *terms]))
+
+    def drop(self, collapsed: Collapsed) -> None:
+        """Give this attempt up."""
+        where = {unit: self.rows[-1][unit] for unit in ("phase", "epoch", "seconds")}
+        self.run.drop({"attempt": len(self.run.dropped()), **where, "symptoms": collapsed.symptoms})
+
+    def save(self) -> None:
+        """Write log and snapshots, then the checkpoint, which says how much of them counts."""
+        assert_finite(self.game)
+        if self.rows:
+            self.run.write_log(self.rows)
+        self.save_snapshots()
+        checkpoint.save(self.game, self.run.checkpoint)
+
+    def save_snapshots(self) -> None:
+        if self.run.request.snapshots:
+            self.run.write_snapshots(partitions.packed(self.snapshots, len(self.game.batches)))
+
+
+def method_of(request: Request) -> Method:
+    """The method that `request` asks for, as it was configured."""
+    method: type[Method] = registry.find("methods", request.method)
+    config = method.config_type(**request.options)
+    return method(config, Task(*(getattr(request, field) for field in Task._fields)))
+
+
+def carry_out(run: Run, dataset: Dataset, watch: Watch, save_every: float, stop: threading.Event) -> dict[str, Any]:
+    """Attempt after attempt, until one shows no collapse or no restart is left: the result of that one."""
+    request = run.request
+    known = dataset.reveal(request.n_labels, request.seed) if request.n_labels else None
+    batches = Batches(dataset.unlabelled(), request.device, known)
+    while True:
+        attempt = begin(run, batches)
+        try:
+            _play(attempt, watch, save_every, stop)
+            result = _conclude(attempt, dataset)
+        except Collapsed as collapsed:
+            attempt.drop(collapsed)
+            continue
+        except Diverged as error:
+            if attempt.rows:
+                run.write_log(attempt.rows)
+            warnings = collapse.seen_in_log(attempt.game.method, attempt.rows)
+            result = {"status": "failed", "reason": str(error), "warnings": warnings}
+        seconds = {"snapshot_seconds": round(attempt.looking, 2)} if request.snapshots else {}
+        seconds |= {"seconds": round(time.monotonic() - attempt.started, 1)}
+        return result | {"restarts": run.dropped()} | seconds | {"machine": device.machine(attempt.game.device)}
+
+
+def begin(run: Run, batches: Batches) -> Attempt:
+    """The attempt that follows those dropped, as the run's checkpoint has it if there is one.
+
+    Log and snapshots count up to the checkpoint's epoch: they are always written first.
+    """
+    dropped, request, rows, snapshots = run.dropped(), run.request, list[Row](), list[Snapshot]()
+    seed = seed_of(request.seed, len(dropped))
+    game = Game(method_of(request), batches, seed, bfloat16=request.precision == "bfloat16")
+    if run.checkpoint.exists():
+        checkpoint.load(game, run.checkpoint)
+        if game.state.rows:
+            log = run.log().head(game.state.rows).to_dict("records")
+            rows = [{str(key): value for key, value in row.items() if value == value} for row in log]
+        if request.snapshots:
+            snapshots = [s for s in partitions.unpacked(run.snapshots()) if s.epoch <= game.state.rows]
+    before = float((rows or dropped)[-1]["seconds"]) if rows or dropped else 0.0
+    return Attempt(run, game, rows, snapshots, time.monotonic() - before)
+
+
+def _play(attempt: Attempt, watch: Watch, save_every: float, stop: threading.Event) -> None:
+    """Play the game to its end; raises `Interrupted`, all saved, once asked to stop, and `Collapsed`, nothing saved."""
+    game, saved = attempt.game, time.monotonic()
+    for moment in play(game):
+        if moment.row is not None:
+            attempt.end_epoch(moment.row)
+        watch(moment)
+        if moment.row is not None:
+            if not attempt.is_last and (symptoms := game.method.symptoms(moment.row)):
+                raise Collapsed(symptoms)
+            _take_snapshot(attempt)
+        if stop.is_set() or game.is_over or time.monotonic() - saved >= save_every:
+            attempt.save()
+            saved = time.monotonic()
+        if stop.is_set():
+            folder = attempt.run.folder
+            raise Interrupted(f"stopped at step {moment.played} of {moment.total}; all of it is saved in {folder}")
+
+
+def _take_snapshot(attempt: Attempt) -> None:
+    """Keep the partition of this epoch where one is due; that of the end is the run's own."""
+    game, kept = attempt.game, attempt.snapshots
+    if game.is_over or len(kept) >= partitions.due(game, attempt.run.request.snapshots):
+        return
+    started = time.monotonic()
+    kept.append(partitions.look(game, kept))
+    attempt.looking += time.monotonic() - started
+
+
+def _conclude(attempt: Attempt, dataset: Dataset) -> dict[str, Any]:
+    """Embed and cluster all samples, write it down, and score it where there are labels."""
+    run, game, n_clusters = attempt.run, attempt.game, attempt.run.request.n_clusters
+    players = settle(game)
+    checkpoint.save(game, run.checkpoint)
+    embedding = players.embed(game.batches)
+    centres = game.method.centres(embedding, game.seed)
+    clusters = game.method.assign(embedding, centres)
+    sizes = {rule: np.bincount(found, minlength=n_clusters).tolist() for rule, found in clusters.items()}
+    own = next(iter(sizes.values()))
+    if not attempt.is_last and (symptoms := collapse.empty(own)):
+        raise Collapsed(symptoms)
+    if run.request.snapshots:
+        earlier = [snapshot for snapshot in attempt.snapshots if snapshot.epoch < game.state.rows]
+        last = partitions.judged(game, embedding, next(iter(clusters.values())), earlier)
+        attempt.snapshots = [*earlier, last]
+        attempt.save_snapshots()
+    labels = dataset.labels if dataset.labels is not None and (dataset.labels >= 0).any() else None
+    named = {f"clusters/{rule}": found for rule, found in clusters.items()}
+    run.write_arrays(
+        {"embedding": embedding, "centres": centres} | named | ({} if labels is None else {"labels": labels})
+    )
+    extensions = game.method.extensions()
+    return {
+        "status": "finished",
+        "row": game.method.name + ("+" if extensions else ""),
+        "extensions": extensions,
+        "scores": None
+        if labels is None
+        else {rule: metrics.scores(labels, found, n_clusters) for rule, found in clusters.items()},
+        "sizes": sizes,
+        "warnings": collapse.seen_in_log(game.method, attempt.rows) + collapse.empty(own) + collapse.lopsided(own),
+    }
