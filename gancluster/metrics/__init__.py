@@ -13,17 +13,33 @@ from gancluster.metrics.clustering import (
     nmi,
     scores,
 )
+from gancluster.metrics.hamming import Histograms, hamming_distances, histograms
+from gancluster.metrics.retrieval import (
+    Orders,
+    average_precision,
+    precision_at,
+    retrieval_scores,
+    split_queries,
+)
 
 __all__ = [
     "COMPARABLE",
+    "Histograms",
+    "Orders",
     "accuracy",
     "ari",
+    "average_precision",
     "class_majority",
     "cluster_majority",
     "contingency",
     "empty_clusters",
+    "hamming_distances",
+    "histograms",
     "largest_share",
     "matching",
     "nmi",
+    "precision_at",
+    "retrieval_scores",
     "scores",
+    "split_queries",
 ]
