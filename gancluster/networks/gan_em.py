@@ -127,9 +127,12 @@ def normalised(features: int, norm: Norm) -> list[nn.Module]:
 
 
 def initialised(net: N, width: float) -> N:
-    """`net` with weights N(0, .02) and biases 0; narrower layers get larger ones, so that signals keep their size."""
-    for layer in net.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(layer.weight, std=0.02 / width**0.5)
-            nn.init.zeros_(layer.get_parameter("bias"))
+    """`net` with weights N(0, .02) and biases 0.
+
+    Layers that narrower ones feed get larger weights, so that signals keep their size; the first is fed as ever.
+    """
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
+    for layer in layers:
+        nn.init.normal_(layer.weight, std=0.02 if layer is layers[0] else 0.02 / width**0.5)
+        nn.init.zeros_(layer.get_parameter("bias"))
     return net
