@@ -66,5 +66,5 @@ def test_only_groups_of_the_same_samples_compare(tmp_path: Path) -> None:
     runs = [placed(tmp_path, points(n), "duel", lr=lr) for n, lr in ((24, 0.1), (24, 0.5), (30, 0.5))]
     one, same, larger = (groups.gather(tmp_path, str(run.folder)) for run in runs)
     groups.same_data([one, same])
-    with pytest.raises(DataError, match="24 samples, sha256 .* about points .30, .*compare on the same data"):
+    with pytest.raises(DataError, match=r"24 samples, sha256 .* about points .30, .*compare on the same data"):
         groups.same_data([one, same, larger])
