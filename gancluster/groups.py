@@ -85,11 +85,11 @@ def gather(root: Path, which: str) -> Group:
         one = find(root, which if path.is_dir() else path.name)
         siblings = every(one.folder.resolve().parents[2])
         named = [run for run in siblings if _request(run) == _request(one)]
-    differing = _differing(named)
-    if differing:
+    differ = differing(named)
+    if differ:
         first = {str(_request(run)): run.folder.name for run in reversed(named)}
         raise RunError(
-            f"{which} holds {len(first)} requests (they differ in {', '.join(differing)}): "
+            f"{which} holds {len(first)} requests (they differ in {', '.join(differ)}): "
             f"name a run of the one you mean, such as {' or '.join(sorted(first.values()))}"
         )
     return Group(which, sorted(named, key=lambda run: run.request.seed))
@@ -156,13 +156,13 @@ def _request(run: Run) -> dict[str, Any]:
     return run.request.model_dump(exclude=NOT_IN_KEY | {"seed"})
 
 
-def _differing(runs: list[Run]) -> list[str]:
-    """Names of the options and fields in which the requests of a group's runs differ."""
+def differing(runs: list[Run]) -> list[str]:
+    """Names of the options and fields in which the requests of runs differ, the seed aside."""
 
-    def differ(values: list[dict[str, Any]]) -> Iterator[str]:
+    def uneven(values: list[dict[str, Any]]) -> Iterator[str]:
         names = dict.fromkeys(name for value in values for name in value)
         return (name for name in names if any(value.get(name) != values[0].get(name) for value in values))
 
     requests = [_request(run) for run in runs]
-    options = list(differ([request.pop("options") for request in requests]))
-    return options + list(differ(requests))
+    options = list(uneven([request.pop("options") for request in requests]))
+    return options + list(uneven(requests))

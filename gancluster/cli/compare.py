@@ -50,8 +50,9 @@ def compare(
     pairs = gathered.compared(found, score)
     printed = None if published is None else Published(published, published_std, published_runs)
     verdicts = [] if printed is None else [gathered.judged(group, score, printed, margin) for group in found]
+    request, differ = found[0].runs[0].request, gathered.differing([group.runs[0] for group in found])
     if as_json:
-        told: dict[str, Any] = {"score": score, "dataset": found[0].runs[0].request.dataset}
+        told: dict[str, Any] = {"score": score, "dataset": request.dataset, "differ_in": differ}
         told["groups"] = [summary._asdict() for summary in summaries]
         told["pairs"] = [
             pair._asdict() | {"improvement": pair.improvement and pair.improvement._asdict()} for pair in pairs
@@ -60,17 +61,15 @@ def compare(
         told["verdicts"] = [verdict._asdict() | {"seeds_needed": needed} for verdict, needed in verdicts]
         print(json.dumps(told))
         return
-    _show(f"{score.upper()} on {told_data(found[0].runs[0].request)}", summaries, pairs)
-    for summary, (verdict, needed) in zip(summaries, verdicts, strict=bool(verdicts)):
+    _show(f"{score.upper()} on {request.dataset}, n = {request.n_samples}", summaries, pairs)
+    if differ:
+        print(f"the groups differ in: {', '.join(differ)}")
+    for summary, (verdict, needed) in zip(summaries, verdicts, strict=False):
         plan = {None: "; 1000 seeds would not do", 0: ""}.get(needed, f"; {needed} more seeds may decide it")
         print(
             f"{summary.group}: {verdict.name}; {summary.mean:.3f} is {verdict.difference:+.3f} from the printed "
             f"{published:.3f}, 95 % interval {verdict.low:+.3f} to {verdict.high:+.3f}{plan}"
         )
-
-
-def told_data(request: Any) -> str:
-    return f"{request.dataset}, n = {request.n_samples}"
 
 
 def _show(title: str, summaries: list[Summary], pairs: list[Pair]) -> None:

@@ -79,6 +79,8 @@ def test_the_table_says_the_same(ask: Ask, tell: Tell, tmp_path: Path) -> None:
     told, said = tell(A, B), ask("compare", A, B, "--runs-dir", tmp_path / "runs")
     assert (said.code, said.err) == (0, "")
     assert "ACC on points.npz, n = 24" in said.out
+    assert told["differ_in"] == ["lr", "preset"]
+    assert "the groups differ in: lr, preset\n" in said.out
     group, pair = told["groups"][0], told["pairs"][0]
     assert f"{group['mean']:.3f} ± {group['std']:.3f}" in said.out
     assert f"{group['interval'][0]:.3f} to {group['interval'][1]:.3f}" in said.out
