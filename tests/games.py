@@ -16,10 +16,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gancluster.data.batches import Batches
-from gancluster.data.dataset import Dataset
+from gancluster.data.dataset import Dataset, Known
 from gancluster.engine.play import Game
 from gancluster.methods import base
 from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.networks.blocks import BatchNorm, calibrate
 from gancluster.optim import Adam, Linear
 from gancluster.runs import Run
 from gancluster.training import TrainOptions, plan
@@ -102,6 +103,40 @@ class Duel(base.Method):
         return points.view(2, per_cluster, 2)
 
 
+class Varied(Duel):
+    """A duel of every kind of phase; some are over before they begin, the last among them."""
+
+    name: ClassVar[str] = "varied"
+    semi_supervised: ClassVar[bool] = True
+    rates: ClassVar[dict[str, float]] = {"seeker": 0.1}
+
+    def players(self) -> Modules:
+        outputs = {"seeker": 1, "maker": 2}
+        return {name: nn.Sequential(nn.Linear(2, 3), BatchNorm(3), nn.Linear(3, m)) for name, m in outputs.items()}
+
+    def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
+        if phase == "held":
+            calibrate(players["maker"], [self.draw(50, torch.Generator().manual_seed(seed))])
+
+    def phases(self) -> list[Phase]:
+        if self.layout is not None:
+            return self.layout()
+        adam, maker, seeker = Adam(Linear(0.1, 0.05)), Turn("maker", self.maker_loss), Turn("seeker", self.seeker_loss)
+        labels = Phase("labels", 9, 3, [[Turn("seeker", self.label_loss, 2)]], adam, 2, True, self.knows_labels)
+        over = Phase("over", 2, 8, [[maker]], adam, until=lambda nets, batches: True)
+        counted = Phase("counted", 2, 7, [[seeker, maker], [maker]], adam, steps=5)
+        return [over, labels, counted, Phase("held", 1, 8, [[seeker]], adam, frozen={"maker"}), labels, over, over]
+
+    def label_loss(self, nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
+        assert batch.labels is not None
+        wrong = F.binary_cross_entropy_with_logits(nets["seeker"](batch.inputs)[:, 0], batch.labels.float())
+        return Loss({"labels": wrong})
+
+    def knows_labels(self, nets: Nets, batches: Batches) -> bool:
+        found = nets["seeker"](batches.at(batches.known))[:, 0] > 0
+        return bool((found == batches.labels.bool()).all())
+
+
 def points(n: int = N, dtype: type = np.float32) -> Dataset:
     """`n` distinct labelled points of the plane."""
     drawn = np.random.default_rng(7).standard_normal((n, 2)).astype(dtype)
@@ -115,8 +150,8 @@ def duel(layout: Callable[[Duel], list[Phase]] | None = None, n: int = N, **opti
     return method
 
 
-def game(method: Duel | None = None, dataset: Dataset | None = None, seed: int = 0) -> Game:
-    return Game(method or duel(), Batches((dataset or points()).unlabelled()), seed)
+def game(method: Duel | None = None, dataset: Dataset | None = None, seed: int = 0, known: Known | None = None) -> Game:
+    return Game(method or duel(), Batches((dataset or points()).unlabelled(), known=known), seed)
 
 
 def weights(one: Game) -> dict[str, Tensor]:
@@ -124,9 +159,11 @@ def weights(one: Game) -> dict[str, Tensor]:
     return {f"{p}.{name}": w.clone() for p, tree in one.state.players.items() for name, w in tree.items()}
 
 
-def placed(root: Path, dataset: Dataset, method: str = "clustergan", seed: int = 0, **options: Any) -> Run:
+def placed(
+    root: Path, dataset: Dataset, method: str = "clustergan", seed: int = 0, labels: int = 0, **options: Any
+) -> Run:
     """A run of `method` on `dataset` below `root`, as `gancluster train` would place it."""
-    asked = TrainOptions(dataset=dataset.name, preset="smoke", seed=seed)
+    asked = TrainOptions(dataset=dataset.name, preset="smoke", seed=seed, labels=labels)
     return Run.place(root, plan(method, dataset, asked, (FAST if method == "clustergan" else {}) | options)[0])
 
 

@@ -7,6 +7,7 @@ called it may log, save, or stop there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -20,10 +21,8 @@ from torch.func import functional_call
 from gancluster.data.batches import Batches
 from gancluster.engine.randomness import Purpose, generator
 from gancluster.errors import DataError, Diverged
-from gancluster.methods.base import Batch, Clock, Loss, Method, Nets, Phase, Turn
+from gancluster.methods.base import Batch, Clock, Loss, Method, Nets, Phase, Row, Turn
 from gancluster.optim import Memory, Tree, clip_norm
-
-Row = dict[str, float | int | str]
 
 
 @dataclass
@@ -82,12 +81,13 @@ class Game:
         state = self.state
         if not self.is_over:
             for name, module in self.modules.items():
-                module.load_state_dict(state.players[name] | state.buffers[name])
+                module.train().load_state_dict(state.players[name] | state.buffers[name])
             self.method.enter(self.phases[state.phase].name, self.modules, self.batches, self.seed)
             state.players = {name: _owned(module.named_parameters()) for name, module in self.modules.items()}
             state.buffers = {name: _owned(module.named_buffers()) for name, module in self.modules.items()}
             state.averages = {name: _owned(state.players[name].items()) for name in self.method.averages()}
         self.fresh_memories()
+        self.freeze()
 
     @property
     def is_over(self) -> bool:
@@ -115,9 +115,10 @@ class Game:
                 self.state.memories[mover] = phase.optimizer_of(mover).state(self.state.players[mover])
 
     def order(self, phase: int, epoch: int) -> Tensor:
-        """The permutation of its phase's samples that an epoch goes through, as often as its steps need."""
-        rng = generator("cpu", self.seed, Purpose.ORDER, phase, epoch)
-        return torch.randperm(self.samples(self.phases[phase]), generator=rng).to(self.device)
+        """The samples that an epoch goes through: a permutation of its phase's, and more of them for more steps."""
+        rng, n = generator("cpu", self.seed, Purpose.ORDER, phase, epoch), self.samples(self.phases[phase])
+        passes = math.ceil(self.steps(self.phases[phase]) * self.phases[phase].batch_size / n)
+        return torch.cat([torch.randperm(n, generator=rng) for _ in range(passes)]).to(self.device)
 
     def at(self, phase: Phase, index: Tensor) -> Batch:
         """The samples of `phase` at `index` `(b,)`."""
@@ -125,10 +126,25 @@ class Game:
             return Batch(self.batches.at(self.batches.known[index]), self.batches.labels[index])
         return Batch(self.batches.at(index))
 
-    def ends_early(self, phase: Phase) -> bool:
-        """Whether `phase` has reached what it is played for."""
-        with torch.no_grad():
-            return phase.until is not None and phase.until(self.nets({}), self.batches)
+    def freeze(self) -> None:
+        """Let batch norm take the batch's statistics, but in the phase's frozen players those that it was given."""
+        frozen = frozenset() if self.is_over else self.phases[self.state.phase].frozen
+        for name, module in self.modules.items():
+            module.train(name not in frozen)
+
+    def pass_over(self) -> None:
+        """Go on to the first phase, from the one that the clock stands in, that is not over by its own rule."""
+        while not self.is_over and self.reached(self.phases[self.state.phase]):
+            self.next_phase()
+
+    @torch.no_grad()
+    def reached(self, phase: Phase) -> bool:
+        """Whether the players are what `phase` is played for."""
+        return phase.until is not None and phase.until(self.nets({}), self.batches)
+
+    def next_phase(self) -> None:
+        self.state.phase, self.state.epoch = self.state.phase + 1, 0
+        self.enter_phase()
 
     def nets(self, parameters: dict[str, Tree]) -> Nets:
         """The players as functions, with `parameters` in place of the state's where given."""
@@ -159,17 +175,15 @@ def check_batches(phases: Sequence[Phase], samples: int, labelled: int = 0) -> N
 def play(game: Game) -> Iterator[Moment]:
     """Play from where the state stands to the end of the last phase; `Diverged` once a loss is not finite."""
     state, total, order = game.state, game.total, None
+    game.freeze()  # a checkpoint, if one was loaded, does not
+    if state.step == 0:
+        game.pass_over()
     while not game.is_over:
         phase, epoch = game.phases[state.phase], state.epoch
-        if state.step == 0 and game.ends_early(phase):
-            _close_phase(game)
-            continue
         size, steps = phase.batch_size, game.steps(phase)
         if order is None or state.step == 0:
             order = game.order(state.phase, epoch)
-            for name, module in game.modules.items():
-                module.train(name not in phase.frozen)
-        here = state.step % (len(order) // size) * size
+        here = state.step * size
         _play_step(game, phase, order[here:][:size], (epoch + state.step / steps) / phase.epochs)
         state.step, state.played = state.step + 1, state.played + 1
         row = _close_epoch(game, phase) if state.step == steps else None
@@ -239,13 +253,9 @@ def _close_epoch(game: Game, phase: Phase) -> Row:
     state.pending, state.noted = {}, {}
     state.epoch, state.step, state.rows = state.epoch + 1, 0, state.rows + 1
     if state.epoch == phase.epochs:
-        _close_phase(game)
+        game.next_phase()
+    game.pass_over()
     return row
-
-
-def _close_phase(game: Game) -> None:
-    game.state.phase, game.state.epoch = game.state.phase + 1, 0
-    game.enter_phase()
 
 
 def assert_finite(game: Game) -> None:
