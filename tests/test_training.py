@@ -33,7 +33,7 @@ def unlabelled(n: int = 24) -> Dataset:
 
 
 def test_a_method_is_told_of_the_data_all_but_the_labels(digits: Dataset) -> None:
-    assert task_of(digits, None) == ((1, 8, 8), 10, 240, (0.0, 1.0), False)
+    assert task_of(digits, None) == ((1, 8, 8), 10, 240, (0.0, 1.0), False, 0)
     assert task_of(digits, 7).n_clusters == 7
     assert task_of(unlabelled(), 24).n_clusters == 24
 
