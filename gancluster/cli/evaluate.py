@@ -3,33 +3,97 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gancluster.cli.options import RUNS, Json, RunsDir
+from gancluster.cli import retrieval
+from gancluster.cli.data import DataDir
+from gancluster.cli.options import RUNS, Json, RunsDir, with_options
+from gancluster.data.dataset import Split
+from gancluster.errors import DataError, UserError
+
+if TYPE_CHECKING:
+    from gancluster.runs import Run
 
 RunName = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's folder or name; the newest without.")]
 Hungarian = Annotated[bool, typer.Option("--hungarian", help="Only scores under the best one-to-one matching.")]
 Majority = Annotated[bool, typer.Option("--majority", help="Only scores by majorities (more clusters than classes).")]
+Part = Annotated[
+    Split | None, typer.Option(help="Score another split of the data set: its samples are assigned as new ones are.")
+]
+Search = Annotated[bool, typer.Option("--retrieval", help="Score binary codes of the run by Hamming retrieval.")]
+Codes = Annotated[Path | None, typer.Option(help="Score the codes and labels in this .npz by retrieval; no RUN.")]
 
 ONLY_HUNGARIAN = ("acc", "nmi", "nmi_arithmetic", "nmi_max", "ari")
 ONLY_MAJORITY = ("cluster_majority", "class_majority")
 
 
-def evaluate(
+def _evaluate(
+    *,
     run: RunName = None,
     hungarian: Hungarian = False,
     majority: Majority = False,
+    split: Part = None,
+    data_dir: DataDir = None,
+    search: Search = False,
+    codes: Codes = None,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS,
+    **asked: Any,
 ) -> None:
     """Score a finished run against the labels of its data set."""
-    from gancluster import metrics
-    from gancluster.errors import DataError
     from gancluster.runs import find
 
+    given = {name: value for name, value in asked.items() if value is not None}
+    clustering = {"--hungarian": hungarian, "--majority": majority, "--split": split, "--data-dir": data_dir}
+    _refuse_mixed([option for option, value in clustering.items() if value], run, search, codes, list(given))
+    if codes is not None:
+        return retrieval.of_file(codes, given, as_json)
     found = find(runs_dir, run)
+    if search:
+        return retrieval.of_run(found, given, as_json)
+    wanted = [*ONLY_HUNGARIAN] * hungarian + [*ONLY_MAJORITY] * majority
+    _clustering(found, wanted, split, data_dir, as_json)
+
+
+evaluate = with_options(_evaluate, {"Retrieval": retrieval.RetrievalOptions})
+
+
+def _refuse_mixed(
+    clustering: list[str], run: str | None, search: bool, codes: Path | None, searching: list[str]
+) -> None:
+    """`UserError` where options of clustering and of retrieval are given together, or a run and a file."""
+    if codes is not None and run is not None:
+        raise UserError(f"--codes {codes} is scored without a run: leave out {run}, or --codes")
+    if clustering and (search or codes is not None):
+        raise UserError(f"{clustering[0]} is about clusters, not codes: leave it out, or --retrieval and --codes")
+    if searching and not search and codes is None:
+        raise UserError(f"--{searching[0]} is about retrieval: add --retrieval, or --codes FILE.npz")
+    if "--data-dir" in clustering and "--split" not in clustering:
+        raise UserError("--data-dir says where another --split lies: add --split, or leave it out")
+
+
+def _clustering(found: Run, wanted: list[str], split: Split | None, data_dir: Path | None, as_json: bool) -> None:
+    from gancluster import metrics
+
+    labels, clusters = _stored(found) if split is None else _assigned(found, split, data_dir)
+    k = found.request.n_clusters
+    scores = {rule: metrics.scores(labels, values, k) for rule, values in clusters.items()}
+    wanted = wanted or list(next(iter(scores.values())))
+    scores = {rule: {name: values[name] for name in wanted} for rule, values in scores.items()}
+    if as_json:
+        splits = {} if split is None else {"trained_on": found.request.split, "split": split}
+        print(json.dumps({"run": str(found.folder), **splits, "scores": scores}))
+        return
+    where = "" if split is None else f", trained on split {found.request.split}, scored on {split}"
+    _print_scores(f"{found.folder} ({found.result()['row']}){where}", scores)
+    _print_confusion(metrics.contingency(labels, next(iter(clusters.values())), k))
+
+
+def _stored(found: Run) -> tuple[Any, dict[str, Any]]:
+    """Labels of the samples that the run was trained on, and their clusters by rule."""
     arrays = found.arrays()
     if "labels" not in arrays:
         raise DataError(
@@ -38,15 +102,19 @@ def evaluate(
     clusters = {
         name.removeprefix("clusters/"): values for name, values in arrays.items() if name.startswith("clusters/")
     }
-    labels, k = arrays["labels"], found.request.n_clusters
-    scores = {rule: metrics.scores(labels, values, k) for rule, values in clusters.items()}
-    wanted = [*ONLY_HUNGARIAN] * hungarian + [*ONLY_MAJORITY] * majority or list(next(iter(scores.values())))
-    scores = {rule: {name: values[name] for name in wanted} for rule, values in scores.items()}
-    if as_json:
-        print(json.dumps({"run": str(found.folder), "scores": scores}))
-        return
-    _print_scores(f"{found.folder} ({found.result()['row']})", scores)
-    _print_confusion(metrics.contingency(labels, next(iter(clusters.values())), k))
+    return arrays["labels"], clusters
+
+
+def _assigned(found: Run, split: Split, data_dir: Path | None) -> tuple[Any, dict[str, Any]]:
+    """Labels of another split of the run's data set, and the clusters of its samples by the paper's rule."""
+    from gancluster.data import catalogue
+    from gancluster.training import assign
+
+    rule = next(name for name in found.arrays() if name.startswith("clusters/"))
+    dataset = catalogue.to_predict(found.request.source, catalogue.data_folder(data_dir), split)
+    if dataset.labels is None:
+        raise DataError(f"{dataset.name} has no labels, so its split {split} cannot be scored: add labels to the data")
+    return dataset.labels, {rule.removeprefix("clusters/"): assign(found, dataset)}
 
 
 def _print_scores(title: str, scores: dict[str, dict[str, float]]) -> None:

@@ -19,9 +19,6 @@ from gancluster.metrics.hamming import Bits, Histograms, Labels, as_bits, distin
 Vector = NDArray[np.float64]
 Denominator = Literal["found", "all", "min(k, all)"]
 
-COLUMNS = ("precision@1000", "mAP", "mAP@1000")
-"""The scores that ClusterGAN's Table 3 prints, in percent, for 32 and 64 bits and 1000 queries."""
-
 _CELLS = 2**20  # of the table (queries, relevant items within the cut tie) that is filled at a time
 
 
@@ -97,6 +94,14 @@ def retrieval_scores(
         "denominator": denominator,
         "scores": {name: {order: float(v.mean()) for order, v in row.items()} for name, row in scores.items()},
     }
+
+
+def printed_as(name: str, result: dict[str, Any]) -> str:
+    """The column of ClusterGAN's Table 3, in percent, that a score of `retrieval_scores` compares with; "" if none."""
+    as_there = result["queries"] == 1000 and result["bits"] in (32, 64) and result["denominator"] == "found"
+    if not as_there or name not in ("precision@1000", "mAP", "mAP@1000"):
+        return ""
+    return f"{name.replace('precision', 'P')}, {result['bits']} bits, in ClusterGAN's Table 3"
 
 
 def split_queries(n: int, queries: int = 1000, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

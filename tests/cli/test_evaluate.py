@@ -9,7 +9,9 @@ from games import placed, points
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from gancluster import metrics
-from gancluster.runs import Run
+from gancluster.data import catalogue
+from gancluster.runs import Run, every
+from gancluster.training import assign
 
 ALL = [
     *("acc", "nmi", "nmi_arithmetic", "nmi_max", "ari", "cluster_majority", "class_majority"),
@@ -77,6 +79,54 @@ def test_a_run_is_named_by_its_folder_its_name_or_a_beginning(ask: Ask, smoke: R
     for name in (smoke.folder, smoke.folder.name, smoke.folder.name[:9], smoke.request.key[:10]):
         assert json.loads(ask("eval", name, "--json --runs-dir", root_of(smoke)).out)["run"] == str(smoke.folder)
     assert json.loads(ask("eval", smoke.folder, "--json --runs-dir", tmp_path).out)["run"] == str(smoke.folder)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_another_split_is_scored_by_the_clusters_that_its_samples_are_assigned(
+    ask: Ask, data_dir: Path, tmp_path: Path
+) -> None:
+    made = ask(
+        "train clustergan --preset smoke --dataset usps-9298 --split train --limit 300 --quiet",
+        "--runs-dir", tmp_path, "--data-dir", data_dir,
+    )  # fmt: skip
+    said = ask("eval --json --split test --runs-dir", tmp_path, "--data-dir", data_dir)
+    told, (run,), test = json.loads(said.out), every(tmp_path), catalogue.load("usps-9298", data_dir, "test")
+    assert (made.code, said.code, told["trained_on"], told["split"]) == (0, 0, "train", "test")
+    assert told["scores"] == {"kmeans": metrics.scores(test.labels, assign(run, test), 10)}
+    assert told["scores"]["kmeans"]["n"] == 2007
+    shown = ask("eval --split test --hungarian --runs-dir", tmp_path, "--data-dir", data_dir).out
+    assert "trained on split train, scored on test" in shown
+    assert rows(shown)["acc"][0] == f"{told['scores']['kmeans']['acc']:.4f}"
+
+
+def test_all_of_a_data_set_is_scored_where_a_run_was_trained_on_a_part(
+    ask: Ask, straight: Run, tmp_path: Path
+) -> None:
+    told = json.loads(ask("eval --json --split all", straight.folder).out)["scores"]["kmeans"]
+    digits = catalogue.load("digits", tmp_path)
+    assert told == metrics.scores(digits.labels, assign(straight, digits), 10)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--split test", "digits has no published train and test parts: ask for split 'all'"),
+        ("--split half", "--split"),
+        ("--split test --codes codes.npz", "--codes codes.npz is scored without a run"),
+    ],
+)
+def test_a_split_that_cannot_be_scored_is_refused(ask: Ask, smoke: Run, options: str, says: str) -> None:
+    said = ask("eval", smoke.folder, options)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert says in said.err
+
+
+@pytest.mark.usefixtures("duels", "undrawn")
+def test_a_split_without_labels_is_not_scored(ask: Ask, tmp_path: Path) -> None:
+    ask("train duel --dataset swiss-roll --limit 50 --clusters 2 --quiet --runs-dir", tmp_path)
+    said = ask("eval --split all --runs-dir", tmp_path)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("error: swiss-roll has no labels, so its split all cannot be scored")
 
 
 @pytest.mark.usefixtures("duels", "undrawn")
