@@ -76,15 +76,16 @@ class Dataset:
             raise DataError(
                 f"{n} labels cannot show {self.n_classes} classes: let --labels be {self.n_classes} or more"
             )
-        rng = np.random.default_rng(seed)
-        order, shares = rng.permutation(len(self)), np.full(self.n_classes, n // self.n_classes)
-        shares[rng.permutation(self.n_classes)[: n % self.n_classes]] += 1
+        rng, least = np.random.default_rng(seed), n // self.n_classes
+        order = rng.permutation(len(self))
         members = [order[self.labels[order] == c] for c in range(self.n_classes)]
-        short = [c for c, (found, share) in enumerate(zip(members, shares, strict=True)) if len(found) < share]
-        if short:
-            counts = f"only {len(members[short[0]])} labelled samples"
-            raise DataError(f"class {short[0]} of {self.name} has {counts}: let --labels be fewer than {n}")
-        index = np.sort(np.concatenate([found[:share] for found, share in zip(members, shares, strict=True)]))
+        roomy = [c for c in rng.permutation(self.n_classes) if len(members[c]) > least]
+        rare = min(range(self.n_classes), key=lambda c: len(members[c]))
+        if len(members[rare]) < least or len(roomy) < n % self.n_classes:
+            counts = f"only {len(members[rare])} labelled samples"
+            raise DataError(f"class {rare} of {self.name} has {counts}: lower --labels from {n}, or give more samples")
+        more = set(roomy[: n % self.n_classes])
+        index = np.sort(np.concatenate([found[: least + (c in more)] for c, found in enumerate(members)]))
         return Known(index, self.labels[index])
 
     def take(self, index: NDArray[np.intp]) -> Dataset:
@@ -99,6 +100,7 @@ class Source:
     `read(data_dir, split)`, called where the files are there, returns it or raises `DataError` saying what to do; it
     writes nothing. `fetch(data_dir)` downloads it, and is None where nothing can be fetched. `files(data_dir)` lists
     the files it is read from, none where any is missing, and is None where it needs no file; `wanted` names them.
+    `variant(text)` is what is asked for as `name:text`, or raises `UnknownName`; None where there are no variants.
     """
 
     summary: str
@@ -106,6 +108,7 @@ class Source:
     fetch: Callable[[Path], None] | None = None
     files: Callable[[Path], list[Path]] | None = None
     wanted: str = ""
+    variant: Callable[[str], Source] | None = None
 
 
 def parts(split: Split) -> tuple[Literal["train", "test"], ...]:
