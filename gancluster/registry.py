@@ -37,7 +37,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "cifar10-compact": "gancluster.data.compact:CIFAR10_COMPACT",
         "stl10": "gancluster.data.vision:STL10",
         "svhn": "gancluster.data.vision:SVHN",
-        "celeba": "gancluster.data.vision:CELEBA",
+        "celeba": "gancluster.data.celeba:CELEBA",
         "frgc": "gancluster.data.supplied:FRGC",
         "reuters10k": "gancluster.data.supplied:REUTERS10K",
         "reuters-r8": "gancluster.data.text:REUTERS_R8",

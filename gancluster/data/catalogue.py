@@ -13,7 +13,7 @@ import numpy as np
 from gancluster.data.dataset import Dataset, Source, Split, only_whole, require_finite
 from gancluster.data.files import from_folder, from_npz
 from gancluster.data.reading import reason
-from gancluster.errors import DataError, UserError
+from gancluster.errors import DataError, UnknownName, UserError
 from gancluster.registry import find, origins
 
 
@@ -62,10 +62,10 @@ def to_predict(name: str, data_dir: Path, split: Split = "all") -> Dataset:
 
 
 def is_path(name: str) -> bool:
-    """Whether `name` is a place on disk; a data set's name is one even where a file is called the same."""
+    """Whether `name` is a place on disk; a data set's name, or a variant's, is none even where a file is called so."""
     if os.sep in name or "/" in name or name.lower().endswith(".npz"):
         return True
-    return name not in origins("datasets") and os.path.exists(name)
+    return name.partition(":")[0] not in origins("datasets") and os.path.exists(name)
 
 
 def checked(dataset: Dataset) -> Dataset:
@@ -142,10 +142,16 @@ def facts(dataset: Dataset) -> dict[str, Any]:
 
 
 def _source(name: str) -> Source:
-    source = find("datasets", name)
+    """The source called `name`, or the variant of one: `name:text`."""
+    whole, colon, text = name.partition(":")
+    source = find("datasets", whole if whole in origins("datasets") else name)
     if not isinstance(source, Source):
-        raise DataError(f"{name} of {origins('datasets')[name]} is not a gancluster Source: mend that package")
-    return source
+        raise DataError(f"{whole} of {origins('datasets')[whole]} is not a gancluster Source: mend that package")
+    if not colon:
+        return source
+    if source.variant is None:
+        raise UnknownName(f"{whole} has no variants such as {name}: ask for {whole}, or a file by its path")
+    return source.variant(text)
 
 
 def _by_name(name: str, data_dir: Path, split: Split) -> Dataset:

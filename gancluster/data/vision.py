@@ -130,35 +130,6 @@ class _Published:
         return Source(summary, self.read, self.fetch, all_of(*files), " and ".join(files))
 
 
-def celeba(attribute: str = "Male") -> Source:
-    """Celebrity faces, labelled by one of the 40 attributes they come with; all: train, validation and test."""
-
-    def read(data_dir: Path, split: Split) -> Dataset:
-        datasets = torchvision_datasets()
-        with reading(data_dir / "celeba", AGAIN.format("celeba")):
-            stored = datasets.CelebA(data_dir, split=split, target_type="attr")
-            labels = stored.attr[:, stored.attr_names.index(attribute)].numpy().astype(np.int64)
-            inputs = np.empty((len(stored), 3, 64, 64), dtype=np.uint8)
-            for i in range(len(stored)):
-                inputs[i] = _face(stored[i][0])
-        names = (f"not {attribute}", attribute)
-        return Dataset("celeba", inputs, labels, 2, split, (-1.0, 1.0), flips=True, label_names=names)
-
-    def fetch(data_dir: Path) -> None:
-        torchvision_datasets().CelebA(data_dir, download=True)
-
-    wanted = "celeba/img_align_celeba, celeba/list_attr_celeba.txt and the four other lists"
-    files = all_of("celeba/img_align_celeba", "celeba/list_attr_celeba.txt", "celeba/list_eval_partition.txt")
-    return Source("202,599 celebrity faces, 64x64 colour, 2 classes (attribute Male)", read, fetch, files, wanted)
-
-
-def _face(image: Any) -> NDArray[np.uint8]:
-    """The middle square of an aligned photograph (178x218), shrunk to 64x64: `(3, 64, 64)`."""
-    left, top = (image.width - 178) // 2, (image.height - 178) // 2
-    small = image.convert("RGB").resize((64, 64), box=(left, top, left + 178, top + 178))
-    return np.moveaxis(np.asarray(small, dtype=np.uint8), 2, 0)
-
-
 FASHION_NAMES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
@@ -179,4 +150,3 @@ STL10 = _Published("stl10", "STL10", "", "stl10_binary", "stl10_binary", by_spli
 SVHN = _Published(
     "svhn", "SVHN", "SVHN", "SVHN/train_32x32.mat", "SVHN/test_32x32.mat", by_split=True, label_names=DIGIT_NAMES
 ).source("73,257 + 26,032 house numbers, 32x32 colour, 10 classes")
-CELEBA = celeba()

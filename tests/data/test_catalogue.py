@@ -154,6 +154,30 @@ def test_a_known_name_is_never_taken_for_a_folder(tmp_path: Path, monkeypatch: p
         catalogue.load("./digits", tmp_path)
 
 
+def test_a_variant_of_a_source_is_asked_for_behind_a_colon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def variant(text: str) -> Source:
+        return source_of(IMAGES[: int(text), None])
+
+    name = plug_in(monkeypatch, Source("mine", source_of(IMAGES[:, None]).read, variant=variant))
+    assert (len(catalogue.load(name, tmp_path)), len(catalogue.load(f"{name}:4", tmp_path))) == (9, 4)
+    with pytest.raises(UnknownName, match="digits has no variants such as digits:4: ask for digits, or a file by its"):
+        catalogue.load("digits:4", tmp_path)
+
+
+def test_a_colon_in_a_path_or_a_name_is_no_variant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures:2026").mkdir()
+    with refused("pictures:2026 has no images"):
+        catalogue.load("pictures:2026", tmp_path)
+    with refused("C:faces.npz does not exist"):
+        catalogue.load("C:faces.npz", tmp_path)
+    with refused("digits:4 has no images"):
+        (tmp_path / "digits:4").mkdir()
+        catalogue.load("./digits:4", tmp_path)
+    with pytest.raises(UnknownName, match=r"there is no data set 'C:\\faces'"):
+        catalogue.load("C:\\faces", tmp_path)
+
+
 def test_wrong_paths_names_and_splits_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").touch()
     with refused("gone.npz does not exist"):

@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 import torchvision
 from numpy.typing import NDArray
-from PIL import Image
 from refusal import refused
 from scipy.io import savemat
 from sklearn.neighbors import KNeighborsClassifier
 
-from gancluster.data import catalogue, vision
+from gancluster.data import catalogue
 from gancluster.data.dataset import Dataset
 
 RNG = np.random.default_rng(0)
@@ -197,35 +196,6 @@ def test_svhn_counts_its_zeros_as_zero(tmp_path: Path, monkeypatch: pytest.Monke
     assert svhn.labels is not None
     assert svhn.labels.tolist() == [0, 1, 2, 9, 5, 0]
     assert (svhn.pixel_range, svhn.flips) == ((-1.0, 1.0), False)
-
-
-def test_celeba_faces_are_cropped_shrunk_and_labelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "celeba"
-    (folder / "img_align_celeba").mkdir(parents=True)
-    names = [f"{i:06d}.jpg" for i in range(1, 5)]
-    for i, name in enumerate(names):
-        pixels = np.zeros((218, 178, 3), dtype=np.uint8)
-        pixels[20:198] = 60 * i  # the middle square; what lies above and below must not be seen
-        Image.fromarray(pixels).save(folder / "img_align_celeba" / name, quality=100)
-    rows = {"list_eval_partition.txt": (0, "0 1 2 2"), "identity_CelebA.txt": (0, "1 1 1 1")}
-    rows |= {"list_bbox_celeba.txt": (2, "1 1 1 1"), "list_landmarks_align_celeba.txt": (2, "1 1 1 1")}
-    for file, (heads, values) in rows.items():
-        lines = [f"{name} {value}" for name, value in zip(names, values.split(), strict=True)]
-        (folder / file).write_text("\n".join(["4", "a"][:heads] + lines))
-    attributes = ["4", "Bald Male Young "] + [f"{name} -1 {'1' if i % 2 else '-1'} 1" for i, name in enumerate(names)]
-    (folder / "list_attr_celeba.txt").write_text("\n".join(attributes))
-    cls = torchvision.datasets.CelebA
-    monkeypatch.setattr(cls, "file_list", [(key, None, name) for key, _, name in cls.file_list])
-    faces = catalogue.load("celeba", tmp_path)
-    assert faces.inputs.shape == (4, 3, 64, 64)
-    assert np.abs(faces.inputs - np.array([0, 60, 120, 180]).reshape(4, 1, 1, 1)).max() < 20  # JPEG rings at edges
-    assert faces.labels is not None
-    assert (faces.labels.tolist(), faces.label_names) == ([0, 1, 0, 1], ("not Male", "Male"))
-    assert len(catalogue.load("celeba", tmp_path, "test")) == 2
-    assert vision.celeba("Bald").read(tmp_path, "all").labels is not None
-    (folder / "img_align_celeba" / names[0]).write_bytes(b"no jpeg")
-    with refused(names[0], "gancluster data fetch celeba"):
-        catalogue.load("celeba", tmp_path)
 
 
 @pytest.mark.parametrize(
