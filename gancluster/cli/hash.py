@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,5 +58,11 @@ def hash_samples(
         samples, labels = hashing.flattened(loaded), loaded.labels
     codes = chosen.fit(samples, bits, seed).encode(samples)
     hashing.save(output, codes, labels)
-    then = "it has no labels to score with" if labels is None else f"now: gancluster eval --codes {output}"
+    then = "it has no labels to score with" if labels is None else f"now: {_scoring(output, len(codes))}"
     typer.echo(f"{len(codes)} codes of {bits} bits: {output}; {then}")
+
+
+def _scoring(path: Path, n: int) -> str:
+    """The command that scores a file of `n` codes; few of them leave no room for the papers' 1000 queries and items."""
+    command, few = f"gancluster eval --codes {shlex.quote(str(path))}", max(n // 10, 1)
+    return command if n >= 2000 else f"{command} --queries {few} --at {few}"

@@ -21,7 +21,7 @@ def test_pixels_of_a_data_set_are_hashed(ask: Ask, tmp_path: Path) -> None:
     out = tmp_path / "codes.npz"
     said = ask("hash itq --dataset digits --limit 200 --seed 3 --bits 24 -o", out)
     assert (said.code, said.err) == (0, "")
-    assert said.out == f"200 codes of 24 bits: {out}; now: gancluster eval --codes {out}\n"
+    assert said.out == f"200 codes of 24 bits: {out}; now: gancluster eval --codes {out} --queries 20 --at 20\n"
     samples = catalogue.load("digits", tmp_path, limit=200, seed=3)
     pixels = hashing.flattened(samples)
     assert samples.labels is not None
@@ -29,6 +29,15 @@ def test_pixels_of_a_data_set_are_hashed(ask: Ask, tmp_path: Path) -> None:
     assert {name: values.dtype for name, values in written.items()} == {"codes": np.uint8, "labels": np.int64}
     assert np.array_equal(written["codes"], hashing.named("itq").fit(pixels, 24, seed=3).encode(pixels))
     assert np.array_equal(written["labels"], samples.labels)
+
+
+@pytest.mark.parametrize("limit", [4, 30, 1797])
+def test_the_command_it_names_scores_the_file(ask: Ask, tmp_path: Path, limit: int) -> None:
+    said = ask("hash lsh --bits 4 --dataset digits --limit", limit, "-o", tmp_path / "codes.npz")
+    command = said.out.strip().partition("now: gancluster ")[2]
+    scored = ask(command, "--json")
+    assert (scored.code, scored.err) == (0, "")
+    assert "mAP" in scored.out
 
 
 def test_a_run_s_embedding_is_hashed(ask: Ask, smoke: Run, tmp_path: Path) -> None:
