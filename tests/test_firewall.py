@@ -1,4 +1,7 @@
-"""No label reaches a method: what is trained does not depend on labels, and nothing that it can reach holds any."""
+"""No label reaches a method: what is trained does not depend on labels, and nothing that it can reach holds any.
+
+A semi-supervised run is told some, and these alone.
+"""
 
 import gc
 import types
@@ -10,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from games import outcome
+from games import outcome, placed
 
+from gancluster.attempts import method_of
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine import play
@@ -103,8 +107,8 @@ def test_the_search_would_find_labels(digits: Dataset) -> None:
     assert [bool(holding(one, labels)) for one in hidden] == [True] * len(hidden)
 
 
-def test_what_trains_is_handed_no_labels(tmp_path: Path, straight: Run, digits: Dataset, monkeypatch: Any) -> None:
-    """`train` itself hands on the view without labels, whatever a method would make of them."""
+def handed(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """All that games are made of from now on."""
     seen: list[object] = []
     init = Game.__init__
 
@@ -113,6 +117,14 @@ def test_what_trains_is_handed_no_labels(tmp_path: Path, straight: Run, digits: 
         init(self, *arguments, **named)
 
     monkeypatch.setattr(Game, "__init__", noted)
+    return seen
+
+
+def test_what_trains_is_handed_no_labels(
+    tmp_path: Path, straight: Run, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`train` itself hands on the view without labels, whatever a method would make of them."""
+    seen = handed(monkeypatch)
     retrained(tmp_path, straight, digits)
     assert digits.labels is not None
     assert len(seen) == 3
@@ -126,3 +138,100 @@ def test_the_view_without_labels_shares_the_samples_and_lacks(digits: Dataset, f
     assert getattr(view, field) is None
     assert view.inputs is digits.inputs
     assert view.sha256 == digits.sha256
+
+
+# The labels that a semi-supervised run is told ------------------------------------------------------------------------
+
+TOLD: dict[str, Any] = {"labels": 20, "width": 0.125}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Run:
+    """A run of GAN-EM that is told 20 labels; tests leave its folder as it is."""
+    run = placed(tmp_path_factory.mktemp("told"), digits, "ganem", **TOLD)
+    train(run, digits)
+    return run
+
+
+def told_game(told: Run, digits: Dataset) -> Game:
+    """Its game, in the middle of its second phase."""
+    known = digits.reveal(20, told.request.seed)
+    game = Game(method_of(told.request), Batches(digits.unlabelled(), known=known), told.request.seed)
+    next(moment for moment in play.play(game) if moment.phase == "M-step 1")
+    return game
+
+
+def one_value_a_sample(root: object, n: int) -> list[object]:
+    """Arrays, tensors and plain sequences of `n` numbers that `root` leads to: what labels would have to be."""
+    arrays = torch.Tensor | np.ndarray
+    sizes = [(one, one.shape.numel() if isinstance(one, torch.Tensor) else one.size) for one in found_in(root, arrays)]
+    sizes += [(one, len(one)) for one in found_in(root, list | tuple | bytes) if all(isinstance(x, int) for x in one)]
+    return [one for one, size in sizes if size == n]
+
+
+def found_in(root: object, kind: Any) -> list[Any]:
+    return [one for one in reachable(root) if isinstance(one, kind)]
+
+
+def test_a_game_leads_to_the_labels_it_is_told_and_to_no_others(told: Run, digits: Dataset) -> None:
+    game, known = told_game(told, digits), digits.reveal(20, told.request.seed)
+    assert digits.labels is not None
+    assert any(one is game.batches.labels for one in holding(game, known.labels))
+    assert any(one is game.batches.known for one in holding(game, known.samples))
+    assert holding(game, digits.labels) == []
+    assert one_value_a_sample(game, len(digits)) == []
+    for one in found_in(game, torch.Tensor):
+        assert not np.may_share_memory(one.detach().numpy(), digits.labels)
+    assert len(game.batches.labels.untyped_storage()) == 20 * 8  # no view of a longer vector
+
+
+def test_the_search_would_find_a_value_a_sample(digits: Dataset) -> None:
+    labels = digits.labels
+    assert labels is not None
+    hidden = (labels, torch.from_numpy(-labels), labels.tolist(), labels.astype(np.uint8).tobytes(), labels[:, None])
+    assert all(one_value_a_sample({"a": [one]}, 240) for one in hidden)
+    assert one_value_a_sample(digits.reveal(20, 0), 240) == []
+
+
+def test_what_trains_is_handed_the_chosen_labels_only(
+    tmp_path: Path, told: Run, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = handed(monkeypatch)
+    retrained(tmp_path, told, digits)
+    known = digits.reveal(20, told.request.seed)
+    assert digits.labels is not None
+    assert len(holding(seen, known.labels)) == 1
+    assert holding(seen, digits.labels) == []
+    assert one_value_a_sample(seen, len(digits)) == []
+
+
+def test_labels_that_were_not_chosen_change_no_byte_but_the_scores(
+    tmp_path: Path, told: Run, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = digits.reveal(20, told.request.seed)
+    assert digits.labels is not None
+    others = np.setdiff1d(np.arange(len(digits)), known.samples)
+    scrambled, unknown = digits.labels.copy(), np.full(len(digits), -1)
+    scrambled[others] = np.random.default_rng(0).permutation(scrambled[others])
+    unknown[known.samples] = known.labels
+    without = retrained(tmp_path / "unknown", told, replace(digits, labels=unknown))
+    monkeypatch.setattr(Dataset, "reveal", lambda *_: known)
+    other = retrained(tmp_path / "scrambled", told, replace(digits, labels=scrambled))
+    for run in (without, other):
+        assert (outcome(run)["checkpoint"], outcome(run)["log"]) == (outcome(told)["checkpoint"], outcome(told)["log"])
+        arrays, wanted = run.arrays(), told.arrays()
+        assert [name for name in arrays if not np.array_equal(arrays[name], wanted[name])] == ["labels"]
+        assert run.result()["scores"] != told.result()["scores"]
+
+
+def test_every_chosen_label_changes_the_weights(
+    tmp_path: Path, told: Run, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: those labels do reach the losses."""
+    known = digits.reveal(20, told.request.seed)
+    for place in (0, 7, 19):
+        labels = known.labels.copy()
+        labels[place] = (labels[place] + 1) % 10
+        monkeypatch.setattr(Dataset, "reveal", lambda *_, labels=labels: known._replace(labels=labels))
+        run = retrained(tmp_path / str(place), told, digits)
+        assert run.checkpoint.read_bytes() != told.checkpoint.read_bytes()

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from games import Duel, duel, outcome, placed, points
 from safetensors.torch import load_file
 
 from gancluster import metrics
+from gancluster.attempts import method_of
 from gancluster.data.dataset import Dataset
 from gancluster.engine.checkpoint import read
 from gancluster.engine.play import Moment
 from gancluster.errors import DataError, UnknownName, UserError
 from gancluster.methods.clustergan import ClusterGAN
-from gancluster.runs import Run
+from gancluster.runs import Request, Run
 from gancluster.training import TrainOptions, assign, configure, plan, task_of, train, trained
 
 pytestmark = pytest.mark.usefixtures("duels")
@@ -108,6 +110,23 @@ def test_one_request_a_seed_and_each_complete() -> None:
     assert first["sha256"] == points().sha256
     assert first["device"] in ("cpu", "cuda")
     assert [request.model_copy(update={"seed": 3}) for request in requests] == requests[:1] * 3
+
+
+def told(dataset: Dataset, labels: int) -> Request:
+    """A request for GAN-EM, told so many labels."""
+    return plan("ganem", dataset, TrainOptions(dataset="digits", preset="smoke", labels=labels), {})[0]
+
+
+def test_how_many_labels_are_told_and_which_there_are_make_another_run(digits: Dataset) -> None:
+    assert digits.labels is not None
+    other = replace(digits, labels=(digits.labels + 1) % 10)
+    few, more, shifted, without = told(digits, 20), told(digits, 30), told(other, 20), told(digits, 0)
+    assert (few.n_labels, more.n_labels, without.n_labels, without.labels_sha256) == (20, 30, 0, None)
+    assert few.labels_sha256 == more.labels_sha256 != shifted.labels_sha256
+    assert few.key == told(digits, 20).key
+    assert len({request.key for request in (few, more, shifted, without)}) == 4
+    assert told(other, 0).key == without.key  # nothing is told of them
+    assert (method_of(few).task.n_labels, method_of(without).task.n_labels) == (20, 0)
 
 
 def test_planning_refuses_what_could_not_be_played() -> None:
