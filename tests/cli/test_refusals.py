@@ -116,6 +116,21 @@ def test_options_out_of_range_or_of_the_wrong_type_are_named(
     assert says in refuse(TRAIN, options)
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("clustergan --labels 20", "clustergan learns without labels: leave out --labels"),
+        ("ganem --labels 20 --clusters 7", "with --labels a cluster is a class: let --clusters be 10, or leave it out"),
+        ("ganem --labels 9", "9 labels cannot show 10 classes: let --labels be 10 or more"),
+        ("ganem --labels 1798", "labelled samples: lower --labels from 1798, or give more samples"),
+        ("ganem --labels -1", "--labels -1: input should be greater than or equal to 0"),
+        ("ganem --labels many", "--labels"),
+    ],
+)
+def test_labels_that_cannot_be_learnt_from_are_refused(refuse: Callable[..., str], line: str, says: str) -> None:
+    assert says in refuse("train", line, "--preset smoke")
+
+
 def images(folder: Path, *sizes: tuple[int, int]) -> None:
     folder.mkdir()
     for place, size in enumerate(sizes):

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -109,6 +110,53 @@ def test_stopped_while_it_concludes_it_comes_to_the_same_bytes(
         train(run, digits)
     monkeypatch.undo()
     assert run.status == "unfinished"
+    train(run, digits)
+    assert outcome(run) == outcome(straight)
+
+
+TOLD: dict[str, Any] = {"labels": 20, "label_error": 0.5, "width": 0.125}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> tuple[Run, list[Moment]]:
+    """GAN-EM's phases are labelled, counted, frozen, and end early: a run that nothing disturbed, and its steps."""
+    run, moments = placed(tmp_path_factory.mktemp("told"), digits, "ganem", **TOLD), list[Moment]()
+    train(run, digits, moments.append, save_every=1000)
+    return run, moments
+
+
+def test_a_run_of_phases_that_end_early_logs_every_epoch_it_played(told: tuple[Run, list[Moment]]) -> None:
+    run, moments = told
+    rows = [(moment.phase, moment.epoch) for moment in moments if moment.row is not None]
+    log = run.log()
+    assert list(zip(log["phase"], log["epoch"], strict=True)) == rows
+    assert rows[0] == ("labels", 1)
+    assert rows[-1] == ("E-step 2", 1)  # after it the labels are still known: that phase is over at once
+    assert moments[-1].played < moments[-1].total
+
+
+def test_a_run_of_phases_that_end_early_comes_to_the_same_bytes_from_any_step(
+    tmp_path: Path, told: tuple[Run, list[Moment]], digits: Dataset
+) -> None:
+    straight, moments = told
+    run = placed(tmp_path, digits, "ganem", **TOLD)
+    for at in range(1, len(moments)):
+        with pytest.raises(Interrupted):
+            train(run, digits, asking(at, signal.SIGTERM), save_every=1000)
+    train(run, digits)
+    assert outcome(run) == outcome(straight)
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_ended_by_an_error_about_an_early_end_it_comes_to_the_same_bytes(
+    tmp_path: Path, told: tuple[Run, list[Moment]], digits: Dataset, shift: int
+) -> None:
+    """The checkpoint is that of the step before: the labelled phase's last epoch, its end, and the step after."""
+    straight, moments = told
+    end = max(moment.played for moment in moments if moment.phase == "labels")
+    run = placed(tmp_path, digits, "ganem", **TOLD)
+    with pytest.raises(PulledPlug):
+        train(run, digits, pulling(end + shift), save_every=0)
     train(run, digits)
     assert outcome(run) == outcome(straight)
 
