@@ -18,10 +18,9 @@ Encode = Callable[[Matrix], Codes]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A hash that has seen its samples: `bits` bits of a sample of `width` values."""
+    """A hash that has seen its samples, of `width` values each."""
 
     width: int
-    bits: int
     function: Encode
 
     def encode(self, samples: ArrayLike) -> Codes:
@@ -53,7 +52,7 @@ class Hash:
             raise DataError(f"{len(matrix)} samples are too few for {bits} bits: give more, or ask for fewer bits")
         if not np.ptp(matrix, axis=0).any():
             raise DataError(f"all {len(matrix)} samples are the same: there is nothing to tell apart")
-        return Fitted(matrix.shape[1], bits, self.learn(matrix, bits, seed))
+        return Fitted(matrix.shape[1], self.learn(matrix, bits, seed))
 
 
 def squared_distances(samples: Matrix, points: Matrix) -> Matrix:
