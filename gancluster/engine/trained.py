@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +34,12 @@ class Trained:
     @torch.no_grad()
     def embed(self, batches: Batches) -> NDArray[np.float32]:
         """Embedding `(n, m)` of every sample, in the order they are stored."""
-        parts = [self.method.embed(self._nets(), part) for part in batches.parts(BATCH)]
-        return torch.cat(parts).float().cpu().numpy()
+        return self._of_all(self.method.embed, batches)
+
+    @torch.no_grad()
+    def features(self, batches: Batches) -> NDArray[np.float32]:
+        """The method's features `(n, d)` of every sample, in the order they are stored."""
+        return self._of_all(self.method.features, batches)
 
     @torch.no_grad()
     def generate(self, per_cluster: int, seed: int) -> NDArray[np.float32] | None:
@@ -44,6 +49,10 @@ class Trained:
         """
         samples = self.method.generate(self._nets(), per_cluster, generator(self.device, seed, Purpose.SAMPLES))
         return None if samples is None else samples.float().cpu().numpy()
+
+    def _of_all(self, look: Callable[[Nets, Tensor], Tensor], batches: Batches) -> NDArray[np.float32]:
+        parts = [look(self._nets(), part) for part in batches.parts(BATCH)]
+        return torch.cat(parts).float().cpu().numpy()
 
     def _nets(self) -> Nets:
         return Nets(self.modules, {})

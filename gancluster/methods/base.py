@@ -204,6 +204,10 @@ class Method(ABC):
     def embed(self, nets: Nets, inputs: Tensor) -> Tensor:
         """Embedding `(b, m)` of real samples `(b, *shape)` by the trained players."""
 
+    def features(self, nets: Nets, inputs: Tensor) -> Tensor:
+        """What stands for real samples `(b, *shape)` outside of clustering, in pictures say: `(b, d)`; here `embed`."""
+        return self.embed(nets, inputs)
+
     @abstractmethod
     def centres(self, embedding: Embedding, seed: int) -> Embedding:
         """What `assign` needs beyond the players, learnt from the whole embedding `(n, m)`."""

@@ -294,6 +294,10 @@ class GANEM(base.Method):
         """E's soft assignment w `(b, K)`."""
         return self.posterior(nets, inputs)
 
+    def features(self, nets: Nets, inputs: Tensor) -> Tensor:
+        """What E's last layer is given `(b, d)`: the `--bottleneck`, where there is one (section 5.1)."""
+        return nets["encoder"](inputs, features=True)
+
     def centres(self, embedding: Embedding, seed: int) -> Embedding:
         """None: E decides by itself."""
         return np.empty((0, embedding.shape[1]), np.float32)
