@@ -1,7 +1,7 @@
 """Hamming distances of binary codes: histograms of them in place of a sort, and the order itself where it is wanted.
 
-Codes are `(n, bits)`, booleans or integers 0 and 1, in words of up to 64 bits inside: XOR and a population count give
-a distance. Equal codes of one class are counted once. torch is loaded only where a device is named.
+Codes are `(n, bits)`, booleans or integers 0 and 1; packed in words, an XOR and a population count give a distance.
+Equal codes of one class are measured once. torch is loaded only where a device is named.
 """
 
 from __future__ import annotations
@@ -53,6 +53,16 @@ def as_bits(codes: ArrayLike, name: str = "codes") -> Bits:
     return array.astype(bool, copy=False)
 
 
+def as_labels(labels: ArrayLike, n: int, name: str = "labels") -> Labels:
+    """`labels` of n codes as int64 `(n,)`; `DataError` where they are not one integer each."""
+    array = np.asarray(labels)
+    if array.shape != (n,):
+        raise DataError(f"{name} has shape {array.shape} for {n} codes: give one integer per code, shape (n,)")
+    if array.dtype.kind not in "iu":
+        raise DataError(f"{name} must be integers, not {array.dtype}: number classes from 0, -1 for unlabelled samples")
+    return array.astype(np.int64, copy=False)
+
+
 def hamming_distances(queries: ArrayLike, gallery: ArrayLike) -> Distances:
     """Number of bits in which codes `(q, bits)` and `(n, bits)` differ, `(q, n)`."""
     one, other = _pair(queries, gallery)
@@ -71,8 +81,8 @@ def distinct_codes(codes: ArrayLike) -> int:
 def histograms(
     query_codes: ArrayLike,
     gallery_codes: ArrayLike,
-    query_labels: Labels,
-    gallery_labels: Labels,
+    query_labels: ArrayLike,
+    gallery_labels: ArrayLike,
     device: str | None = None,
 ) -> Histograms:
     """Distances of every query to the gallery, counted: codes `(q, bits)`, `(n, bits)`, classes `(q,)`, `(n,)`.
@@ -80,26 +90,26 @@ def histograms(
     An item is relevant if it has the query's class. `device`: count there with torch ("cuda", "cpu"); same counts.
     """
     one, other = _pair(query_codes, gallery_codes)
+    sought, theirs = as_labels(query_labels, len(one)), as_labels(gallery_labels, len(other))
     if device is not None:
-        return _histograms_on(device, one, other, query_labels, gallery_labels)
-    queries, items = _distinct(_packed(one), query_labels), _distinct(_packed(other), gallery_labels)
+        return _histograms_on(device, one, other, sought, theirs)
+    queries, (words, theirs, weights) = _distinct(_packed(one), sought), _by_class(_packed(other), theirs)
     size = one.shape[1] + 1
     found = np.empty((2, len(queries.labels), size), dtype=np.int64)
-    weights = None if items.counts.max() == 1 else items.counts.astype(np.float64)  # exact up to 2^53
-    distance = np.empty(len(items.labels), dtype=_distance_type(one.shape[1]))
-    starts, ends = (np.searchsorted(items.labels, queries.labels, side) for side in ("left", "right"))
+    distance = np.empty(len(theirs), dtype=_distance_type(one.shape[1]))
+    starts, ends = (np.searchsorted(theirs, queries.labels, side) for side in ("left", "right"))
     for row, (query, start, end) in enumerate(zip(queries.words.T, starts, ends, strict=True)):
-        _measure(query, items.words, distance)
+        _measure(query, words, distance)
         for kind, part in enumerate((slice(None), slice(start, end))):
-            found[kind, row] = np.bincount(distance[part], None if weights is None else weights[part], size)
+            found[kind, row] = _count(distance[part], None if weights is None else weights[part], size)
     return Histograms(*found[:, queries.inverse])
 
 
 def ranked(
     query_codes: ArrayLike,
     gallery_codes: ArrayLike,
-    query_labels: Labels,
-    gallery_labels: Labels,
+    query_labels: ArrayLike,
+    gallery_labels: ArrayLike,
     device: str | None = None,
 ) -> Iterator[tuple[NDArray[np.intp], Bits]]:
     """Which items are relevant `(n,)`, by ascending distance and in the gallery's order where distances are equal.
@@ -107,15 +117,17 @@ def ranked(
     Queries of one class and code have one ranking, which comes with the places of them all. Arguments as `histograms`.
     """
     one, other = _pair(query_codes, gallery_codes)
+    sought, theirs = as_labels(query_labels, len(one)), as_labels(gallery_labels, len(other))
     if device is not None:
-        yield from _ranked_on(device, one, other, query_labels, gallery_labels)
+        yield from _ranked_on(device, one, other, sought, theirs)
         return
-    queries, words = _distinct(_packed(one), query_labels), _packed(other)
+    queries, words = _distinct(_packed(one), sought), _packed(other)
     distance = np.empty(len(other), dtype=_distance_type(one.shape[1]))
     places = np.split(np.argsort(queries.inverse, kind="stable"), queries.counts.cumsum()[:-1])
+    relevant = {label: theirs == label for label in np.unique(queries.labels)}
     for query, label, where in zip(queries.words.T, queries.labels, places, strict=True):
         _measure(query, words, distance)
-        yield where, (gallery_labels == label)[np.argsort(distance, kind="stable")]
+        yield where, relevant[label][np.argsort(distance, kind="stable")]
 
 
 def _pair(queries: ArrayLike, gallery: ArrayLike) -> tuple[Bits, Bits]:
@@ -141,6 +153,33 @@ def _distinct(words: Words, labels: Labels) -> _Distinct:
     inverse[order] = new.cumsum() - 1
     counts = np.diff(starts, append=len(order))
     return _Distinct(np.ascontiguousarray(words[:, starts]), labels[starts], counts, inverse)
+
+
+def _by_class(words: Words, labels: Labels) -> tuple[Words, Labels, NDArray[np.float64] | None]:
+    """Codes ordered by class, so that those of one are a slice; distinct ones and their counts where that is shorter.
+
+    A count that is weighted takes two to three times as long a code.
+    """
+    distinct = _distinct(words, labels)
+    if 3 * len(distinct.labels) < len(labels):
+        return distinct.words, distinct.labels, distinct.counts.astype(np.float64)  # exact up to 2^53
+    order = np.argsort(labels, kind="stable")
+    return np.ascontiguousarray(words[:, order]), labels[order], None
+
+
+def _count(
+    distance: Distances, weights: NDArray[np.float64] | None, size: int
+) -> NDArray[np.float64] | NDArray[np.intp]:
+    """How often each of 0 .. size - 1 occurs; many are counted two at a time, in a table of pairs."""
+    half = len(distance) // 2
+    if weights is not None or size > 2**8 or half < 4 * size**2:
+        return np.bincount(distance, weights, size)
+    pairs = distance[:half] * np.uint16(size)
+    pairs += distance[half : 2 * half]
+    table = np.bincount(pairs, minlength=size**2).reshape(size, size)
+    counts: NDArray[np.intp] = table.sum(axis=0) + table.sum(axis=1)
+    counts[distance[2 * half :]] += 1  # the odd one
+    return counts
 
 
 def _distance_type(bits: int) -> type[np.unsignedinteger[Any]]:
@@ -184,7 +223,7 @@ def _blocks(
     import torch
 
     signs, others = (torch.from_numpy(bits).to(device).float() * 2 - 1 for bits in (one, other))
-    classes, theirs = (torch.from_numpy(np.asarray(labels)).to(device) for labels in (query_labels, gallery_labels))
+    classes, theirs = (torch.from_numpy(labels).to(device) for labels in (query_labels, gallery_labels))
     rows = max(1, _AT_ONCE // len(other))
     for codes, labels in zip(torch.split(signs, rows), torch.split(classes, rows), strict=True):
         distance = (one.shape[1] - codes @ others.T) / 2

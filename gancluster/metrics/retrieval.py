@@ -14,12 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma
 
 from gancluster.errors import DataError
-from gancluster.metrics.hamming import Bits, Histograms, Labels, as_bits, distinct_codes, histograms, ranked
+from gancluster.metrics.hamming import Bits, Histograms, Labels, as_bits, as_labels, distinct_codes, histograms, ranked
 
 Vector = NDArray[np.float64]
 Denominator = Literal["found", "all", "min(k, all)"]
 
-_CELLS = 2**20  # of the table (queries, relevant items within the cut tie) that is filled at a time
+_CELLS = 2**16  # of the table (queries, relevant items within the cut tie) that is filled at a time
 
 
 class Orders(NamedTuple):
@@ -67,9 +67,10 @@ def retrieval_scores(
     n, gallery, bits, distinct_codes, without_relevant: numbers of samples, items, bits, codes, queries that score 0.
     Raises `DataError` for anything else, and where k or `queries` is out of range.
     """
-    bits, classes = as_bits(codes), np.asarray(labels)
-    known = _labelled(classes, len(bits))
-    bits, classes = bits[known], classes[known].astype(np.int64)
+    bits = as_bits(codes)
+    classes = as_labels(labels, len(bits))
+    known = _labelled(classes)
+    bits, classes = bits[known], classes[known]
     asked, items = split_queries(len(bits), queries, seed)
     parts = bits[asked], bits[items], classes[asked], classes[items]
     counts = histograms(*parts, device=device)
@@ -187,13 +188,14 @@ def _expected(tie: _Ties, harmonic: Vector) -> Vector:
 
 def _worst(tie: _Ties, harmonic: Vector) -> Vector:
     """The same sum where the relevant items come last: the sum over i to r of (seen + i) / (before + t - r + i)."""
-    start = tie.before + tie.size - tie.relevant
-    return np.asarray(tie.relevant + (tie.seen - start) * (harmonic[start + tie.relevant] - harmonic[start]))
+    start, end = tie.before + tie.size - tie.relevant, tie.before + tie.size
+    return np.asarray(tie.relevant + (tie.seen - start) * (harmonic[end] - harmonic[start]))
 
 
 def _best(tie: _Ties, harmonic: Vector) -> Vector:
     """The same sum where they come first."""
-    return _worst(tie._replace(size=tie.relevant), harmonic)
+    inverse = harmonic[tie.before + tie.relevant] - harmonic[tie.before]
+    return np.asarray(tie.relevant + (tie.seen - tie.before) * inverse)
 
 
 _RULES = (_expected, _worst, _best)
@@ -244,14 +246,8 @@ def _fixed_order(
     return found
 
 
-def _labelled(labels: NDArray[Any], n: int) -> NDArray[np.bool_]:
+def _labelled(labels: Labels) -> NDArray[np.bool_]:
     """Which samples have a label."""
-    if labels.shape != (n,):
-        raise DataError(f"labels has shape {labels.shape} for {n} codes: give one integer per code, shape (n,)")
-    if labels.dtype.kind not in "iu":
-        raise DataError(
-            f"labels must be integers, not {labels.dtype}: number classes from 0, -1 for unlabelled samples"
-        )
     if labels.min() < -1 or labels.max() < 0:
         raise DataError(f"labels run from {labels.min()} to {labels.max()}: number classes from 0, -1 for unlabelled")
     return np.asarray(labels >= 0)

@@ -104,10 +104,10 @@ def test_codes_of_any_length_have_exact_distances(bits: int) -> None:
 
 @pytest.mark.parametrize("bits", [8, 32, 64, 128])
 def test_distances_are_those_of_faiss(bits: int) -> None:
-    search = made(5, 400, bits, 3)
+    search = made(5, 801, bits, 3)
     index = faiss.IndexBinaryFlat(bits)
     index.add(np.packbits(search.gallery_codes, axis=1))
-    distances, order = index.search(np.packbits(search.query_codes, axis=1), 400)
+    distances, order = index.search(np.packbits(search.query_codes, axis=1), 801)
     ours = hamming.hamming_distances(search.query_codes, search.gallery_codes)
     assert np.take_along_axis(ours, order, axis=1).tolist() == distances.tolist()
     counts = retrieval.histograms(*search)
@@ -301,9 +301,11 @@ def test_unfit_input_is_refused_in_one_line(codes: Any, labels: Any, options: di
     assert "\n" not in str(refusal.value)
 
 
-def test_queries_and_gallery_must_have_codes_of_one_length() -> None:
+def test_queries_and_gallery_must_have_codes_of_one_length_and_a_label_each() -> None:
     with pytest.raises(DataError, match="queries have 4 bits and the gallery 6"):
         hamming.hamming_distances(CODES[:, :4], CODES)
+    with pytest.raises(DataError, match=r"labels has shape \(6,\) for 2 codes"):
+        retrieval.histograms(CODES[:2], CODES, LABELS, LABELS)
 
 
 def test_scoring_codes_imports_neither_torch_nor_scikit_learn() -> None:
