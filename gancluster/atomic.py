@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from gancluster.errors import RunError
 
@@ -37,6 +42,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """`write_bytes` of text in UTF-8."""
     write_bytes(path, content.encode())
+
+
+def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
+    """`write_bytes` of arrays by name, to be read by `numpy.load`."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())
 
 
 def sweep(folder: Path) -> None:

@@ -7,7 +7,6 @@ the same request always has the same folder, so a finished run is never trained 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 from pathlib import Path
@@ -150,7 +149,7 @@ class Run:
         return _npz(path)
 
     def write_arrays(self, arrays: dict[str, Any]) -> None:
-        _write_npz(self.folder / "embedding.npz", arrays)
+        atomic.write_npz(self.folder / "embedding.npz", arrays)
 
     def snapshots(self) -> dict[str, NDArray[Any]]:
         """Partitions kept on the way, a row each: `epoch`, `clusters` `(s, n)`, `silhouette`, `stability` `(s,)`."""
@@ -162,7 +161,7 @@ class Run:
         return _npz(path)
 
     def write_snapshots(self, arrays: dict[str, NDArray[Any]]) -> None:
-        _write_npz(self.folder / "snapshots.npz", arrays)
+        atomic.write_npz(self.folder / "snapshots.npz", arrays)
 
     def dropped(self) -> list[dict[str, Any]]:
         """Attempts given up after a collapse, in order: `attempt`, `phase`, `epoch`, `seconds` so far, `symptoms`."""
@@ -235,9 +234,3 @@ def _npz(path: Path) -> dict[str, NDArray[Any]]:
             return dict(stored)
     except Exception as error:  # zipfile, zlib and numpy each raise their own
         raise RunError(f"{path} is damaged ({error}): remove the folder and train again") from error
-
-
-def _write_npz(path: Path, arrays: dict[str, Any]) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    atomic.write_bytes(path, buffer.getvalue())
