@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from gancluster.errors import RunError
 from gancluster.metrics import accuracy, contingency, matching
+from gancluster.report.planes import Plane
 from gancluster.report.sheet import Block, sheet
 from gancluster.report.style import INK, PALE, SOFT, bare, colour, picture
 
@@ -173,18 +174,17 @@ def cluster_means(
 
 
 def embedding_plane(
-    embedding: Floats,
+    plane: Plane,
     clusters: Integers,
     path: Path,
     labels: Integers | None = None,
     label_names: Names | None = None,
 ) -> None:
-    """The embedding `(n, m)` on its two principal axes, coloured by cluster and, where labels exist, by class.
+    """Samples' places in a plane, coloured by cluster `(n,)` and, where labels `(n,)` exist, by class.
 
     A class has the colour of its cluster under the best matching, so that a change of colour from left to right is an
-    error. Unlabelled samples are grey on the right.
+    error; all n are matched, also where the plane shows fewer. Unlabelled samples are grey on the right.
     """
-    points, shares = _principal_plane(embedding)
     tags = {k: str(k) for k in np.unique(clusters).tolist()}
     panels, legend = [("clusters", clusters, tags)], dict(tags)
     if labels is not None and (labels >= 0).any():
@@ -195,10 +195,10 @@ def embedding_plane(
     columns = ceil(len(legend) / 20)
     with picture(path, 0.1 + 3.4 * len(panels) + (0.4 + _breadth(legend.values())) * columns, 3.7) as figure:
         for axes, (title, groups, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            _scatter(axes, points, groups)
+            _scatter(axes, plane.points, groups[plane.shown])
             axes.set(title=title, xticks=[], yticks=[], aspect="equal", adjustable="datalim")
-            axes.set(xlabel=f"first principal axis ({shares[0]:.0%})", ylabel=f"second ({shares[1]:.0%})")
-            _tag(figure, axes, points, groups, names)
+            axes.set(xlabel=plane.axes[0], ylabel=plane.axes[1])
+            _tag(figure, axes, plane.points, groups[plane.shown], names)
         keys = [_key(colour(k), text) for k, text in legend.items()]
         axes.legend(handles=keys, loc="center left", bbox_to_anchor=(1, 0.5), ncols=columns, handletextpad=0)
 
@@ -207,15 +207,6 @@ def _places(labels: Integers, clusters: Integers) -> dict[int, int]:
     """Class → the cluster whose colour it takes: its partner's; a class without one gets a number no cluster has."""
     partner, free = _matched(labels, clusters), count(int(clusters.max()) + 1)
     return {c: partner[c] if c in partner else next(free) for c in np.unique(labels[labels >= 0]).tolist()}
-
-
-def _principal_plane(embedding: Floats) -> tuple[Floats, Floats]:
-    """Coordinates `(n, 2)` on the two axes of most variance, and the share of the variance along each."""
-    centred = np.pad(embedding - embedding.mean(0), ((0, 0), (0, max(0, 2 - embedding.shape[1])))).astype(np.float64)
-    variances, axes = np.linalg.eigh(centred.T @ centred)
-    top = axes[:, [-1, -2]]
-    top *= np.sign(top[np.abs(top).argmax(0), [0, 1]])  # else the sign is the linear algebra library's whim
-    return centred @ top, variances[[-1, -2]] / max(variances.sum(), 1e-12)
 
 
 def _key(face: str, text: str, **look: Any) -> Line2D:

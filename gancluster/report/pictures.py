@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gancluster.data.dataset import Dataset
 from gancluster.errors import RunError
 from gancluster.report import figures
+from gancluster.report.planes import principal
 from gancluster.runs import Run
 from gancluster.training import trained
 
@@ -43,7 +44,7 @@ def draw(run: Run, dataset: Dataset) -> None:
             figures.plane(vectors, clusters, folder / "clusters.png", generated)
         else:
             figures.cluster_means(vectors, clusters, k, folder / "clusters.png", generated, names)
-    figures.embedding_plane(embedding, clusters, folder / "embedding.png", labels, dataset.label_names)
+    figures.embedding_plane(principal(embedding), clusters, folder / "embedding.png", labels, dataset.label_names)
     figures.loss_curves(run.log(), folder / "losses.png")
     if labels is not None:
         figures.confusion(labels, clusters, k, folder / "confusion.png", dataset.label_names)

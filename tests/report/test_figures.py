@@ -7,15 +7,16 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from seeing import dots, pixels
-from sklearn.datasets import load_digits
 
 from gancluster.errors import RunError
 from gancluster.report import figures
+from gancluster.report.planes import Plane, principal
 from gancluster.report.style import DPI
 
 RNG = np.random.default_rng(0)
 BLOBS = np.repeat(np.eye(4), 25, axis=0) * 5 + RNG.normal(size=(100, 4)) * 0.1
 GROUPS = np.repeat(np.arange(4), 25)
+PLANE = principal(BLOBS)
 
 
 def body(path: Path) -> NDArray[np.uint8]:
@@ -37,7 +38,7 @@ def test_names_hold_where_classes_or_labels_are_missing_and_where_clusters_are_f
 @pytest.mark.parametrize("labels", [None, GROUPS, np.where(GROUPS == 1, -1, GROUPS)])
 def test_the_same_arrays_give_the_same_bytes(tmp_path: Path, labels: NDArray[np.int64] | None) -> None:
     for name in ("a", "b"):
-        figures.embedding_plane(BLOBS, GROUPS, tmp_path / f"{name}.png", labels)
+        figures.embedding_plane(PLANE, GROUPS, tmp_path / f"{name}.png", labels)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
@@ -61,7 +62,7 @@ def test_a_plane_shows_every_cluster(tmp_path: Path) -> None:
 
 def test_classes_have_the_colours_of_their_clusters(tmp_path: Path) -> None:
     classes = np.array([2, 3, 0, 1])[GROUPS]
-    figures.embedding_plane(BLOBS, GROUPS, tmp_path / "a.png", classes)
+    figures.embedding_plane(PLANE, GROUPS, tmp_path / "a.png", classes)
     left, right = np.array_split(body(tmp_path / "a.png")[:, : int(6.5 * DPI)], 2, axis=1)
     for group in range(4):
         assert dots(group, left) == pytest.approx(dots(group, right), rel=0.3)
@@ -70,8 +71,8 @@ def test_classes_have_the_colours_of_their_clusters(tmp_path: Path) -> None:
 
 def test_a_class_without_a_cluster_has_a_colour_of_its_own_and_the_unlabelled_are_grey(tmp_path: Path) -> None:
     clusters, labels = np.minimum(GROUPS, 2), np.where(GROUPS == 0, -1, GROUPS)
-    figures.embedding_plane(BLOBS, clusters, tmp_path / "a.png", labels)
-    figures.embedding_plane(BLOBS, clusters, tmp_path / "b.png")
+    figures.embedding_plane(PLANE, clusters, tmp_path / "a.png", labels)
+    figures.embedding_plane(PLANE, clusters, tmp_path / "b.png")
     with_classes, without = pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png")
     assert dots(3, with_classes) > 50
     assert dots(3, without) == 0
@@ -79,24 +80,19 @@ def test_a_class_without_a_cluster_has_a_colour_of_its_own_and_the_unlabelled_ar
 
 
 def test_labels_that_are_all_unknown_are_no_labels(tmp_path: Path) -> None:
-    figures.embedding_plane(BLOBS, GROUPS, tmp_path / "a.png", np.full(100, -1))
-    figures.embedding_plane(BLOBS, GROUPS, tmp_path / "b.png")
+    figures.embedding_plane(PLANE, GROUPS, tmp_path / "a.png", np.full(100, -1))
+    figures.embedding_plane(PLANE, GROUPS, tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_the_principal_plane_is_that_of_the_singular_vectors() -> None:
-    pixels_of_digits = load_digits().data
-    points, shares = figures._principal_plane(pixels_of_digits)
-    centred = pixels_of_digits - pixels_of_digits.mean(0)
-    left, values, _ = np.linalg.svd(centred, full_matrices=False)
-    assert np.abs((left[:, :2] * values[:2] * points).sum(0)) == pytest.approx(values[:2] ** 2)
-    assert shares == pytest.approx(values[:2] ** 2 / (values**2).sum())
-
-
-@pytest.mark.parametrize("shape", [(1, 3), (5, 1), (4, 2)])
-def test_the_least_embeddings_are_drawn(tmp_path: Path, shape: tuple[int, int]) -> None:
-    figures.embedding_plane(np.ones(shape, np.float32), np.zeros(shape[0], int), tmp_path / "a.png")
-    assert pixels(tmp_path / "a.png").shape[0] == int(3.7 * DPI)
+def test_a_plane_of_some_samples_draws_these_but_matches_all(tmp_path: Path) -> None:
+    """Ten of the fourth cluster are of the third cluster's class; only they are shown."""
+    few = np.arange(90, 100)
+    plane = Plane(PLANE.points[few], ("one axis", "the other"), few)
+    figures.embedding_plane(plane, GROUPS, tmp_path / "a.png", np.where(np.isin(np.arange(100), few), 2, GROUPS))
+    left, right = np.array_split(body(tmp_path / "a.png")[:, : int(6.5 * DPI)], 2, axis=1)
+    assert [dots(group, left) > 50 for group in range(4)] == [False, False, False, True]
+    assert [dots(group, right) > 50 for group in range(4)] == [False, False, True, False]
 
 
 def test_cluster_means_are_coloured_by_what_a_cluster_has_more_of(tmp_path: Path) -> None:
