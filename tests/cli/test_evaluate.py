@@ -99,9 +99,7 @@ def test_another_split_is_scored_by_the_clusters_that_its_samples_are_assigned(
     assert rows(shown)["acc"][0] == f"{told['scores']['kmeans']['acc']:.4f}"
 
 
-def test_all_of_a_data_set_is_scored_where_a_run_was_trained_on_a_part(
-    ask: Ask, straight: Run, tmp_path: Path
-) -> None:
+def test_all_of_a_data_set_is_scored_where_a_run_was_trained_on_a_part(ask: Ask, straight: Run, tmp_path: Path) -> None:
     told = json.loads(ask("eval --json --split all", straight.folder).out)["scores"]["kmeans"]
     digits = catalogue.load("digits", tmp_path)
     assert told == metrics.scores(digits.labels, assign(straight, digits), 10)
