@@ -21,7 +21,7 @@ def seen_in_log(method: Method, rows: Sequence[Row]) -> list[str]:
     if not shown:
         return []
     (row, found), others = shown[0], len(shown) - 1
-    again = f" ({others} later epochs show symptoms too)" if others else ""
+    again = f" ({others} later epoch{' shows' if others == 1 else 's show'} symptoms too)" if others else ""
     return [f"{row['phase']}, epoch {row['epoch']}: {text}{again}" for text in found]
 
 

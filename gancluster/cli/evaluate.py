@@ -11,6 +11,7 @@ import typer
 from gancluster.cli import retrieval
 from gancluster.cli.data import DataDir
 from gancluster.cli.options import RUNS, Json, RunsDir, with_options
+from gancluster.cli.selection import Select, show_selection
 from gancluster.data.dataset import Split
 from gancluster.errors import DataError, UserError
 
@@ -39,6 +40,7 @@ def _evaluate(
     data_dir: DataDir = None,
     search: Search = False,
     codes: Codes = None,
+    select: Select = None,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS,
     **asked: Any,
@@ -47,13 +49,16 @@ def _evaluate(
     from gancluster.runs import find
 
     given = {name: value for name, value in asked.items() if value is not None}
-    clustering = {"--hungarian": hungarian, "--majority": majority, "--split": split, "--data-dir": data_dir}
+    clustering: dict[str, Any] = {"--hungarian": hungarian, "--majority": majority}
+    clustering |= {"--split": split, "--data-dir": data_dir, "--select": select}
     _refuse_mixed([option for option, value in clustering.items() if value], run, search, codes, list(given))
     if codes is not None:
         return retrieval.of_file(codes, given, as_json)
     found = find(runs_dir, run)
     if search:
         return retrieval.of_run(found, given, as_json)
+    if select is not None:
+        return show_selection(found, select, as_json)
     wanted = [*ONLY_HUNGARIAN] * hungarian + [*ONLY_MAJORITY] * majority
     _clustering(found, wanted, split, data_dir, as_json)
 
@@ -71,6 +76,8 @@ def _refuse_mixed(
         raise UserError(f"{clustering[0]} is about clusters, not codes: leave it out, or --retrieval and --codes")
     if searching and not search and codes is None:
         raise UserError(f"--{searching[0]} is about retrieval: add --retrieval, or --codes FILE.npz")
+    if "--select" in clustering and len(clustering) > 1:
+        raise UserError(f"--select shows ACC, NMI and ARI of kept partitions: leave out {clustering[0]}")
     if "--data-dir" in clustering and "--split" not in clustering:
         raise UserError("--data-dir says where another --split lies: add --split, or leave it out")
 

@@ -37,6 +37,12 @@ def show(runs: list[Run], as_json: bool) -> None:
         if result["status"] == "failed":
             kept = "its last good checkpoint" if run.checkpoint.exists() else "its request"
             console.print(f"FAILED: {result['reason']}; {kept} is in {run.folder}", soft_wrap=True)
+        for dropped in result.get("restarts", []):
+            where = f"attempt {dropped['attempt']} dropped at {dropped['phase']}, epoch {dropped['epoch']}"
+            told = f"seed {run.request.seed}: {where}: {'; '.join(dropped['symptoms'])}"
+            console.print(told, markup=False, soft_wrap=True)
+        for warning in result.get("warnings", []):
+            console.print(f"warning: seed {run.request.seed}: {warning}", markup=False, soft_wrap=True)
     if extensions := runs[0].result().get("extensions"):
         console.print(f"+ marks what is not in the paper: {', '.join(extensions)}", style="dim", soft_wrap=True)
     console.print(f"runs: {runs[0].folder.parent}", style="dim", soft_wrap=True)

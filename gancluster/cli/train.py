@@ -86,7 +86,7 @@ def _command(name: str) -> Any:
 def _refuse_unfinished(runs: list[Run], resume: bool) -> None:
     """Never go on with a stopped run, or start it anew, without being told."""
     for run in runs:
-        if run.status == "unfinished" and run.checkpoint.exists() and not resume:
+        if run.status == "unfinished" and (run.checkpoint.exists() or run.dropped()) and not resume:
             raise RunError(f"{run.folder} was stopped: add --resume to go on with it, or remove the folder")
 
 
