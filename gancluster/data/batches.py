@@ -34,6 +34,12 @@ class Batches:
     def __len__(self) -> int:
         return len(self.stored)
 
+    def shuffled(self, seed: int, size: int = 1000) -> Iterator[Tensor]:
+        """All samples in an order drawn by `seed`, scaled, `size` at a time: parts that are alike, for batch norm."""
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        for part in torch.split(order.to(self.stored.device), size):
+            yield self.at(part)
+
     def parts(self, size: int = 1000) -> Iterator[Tensor]:
         """All samples in the order they are stored, scaled, `size` at a time."""
         for part in torch.split(torch.arange(len(self), device=self.stored.device), size):

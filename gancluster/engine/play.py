@@ -82,12 +82,22 @@ class Game:
         if not self.is_over:
             for name, module in self.modules.items():
                 module.train().load_state_dict(state.players[name] | state.buffers[name])
+            before = state.players
             self.method.enter(self.phases[state.phase].name, self.modules, self.batches, self.seed)
             state.players = {name: _owned(module.named_parameters()) for name, module in self.modules.items()}
             state.buffers = {name: _owned(module.named_buffers()) for name, module in self.modules.items()}
-            state.averages = {name: _owned(state.players[name].items()) for name in self.method.averages()}
+            self.carry_averages(before)
         self.fresh_memories()
         self.freeze()
+
+    def carry_averages(self, before: dict[str, Tree]) -> None:
+        """Averages go on through phases; those of players whose weights have just been set begin anew at these."""
+        state = self.state
+        for name in self.method.averages():
+            weights = state.players[name]
+            touched = any(not torch.equal(weight, before[name][key]) for key, weight in weights.items())
+            if touched or name not in state.averages:
+                state.averages[name] = _owned(weights.items())
 
     @property
     def is_over(self) -> bool:

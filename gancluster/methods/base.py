@@ -185,7 +185,7 @@ class Method(ABC):
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:  # noqa: B027 - most need none
         """Set what players take from the data when `phase` begins: whitening, say, or a first partition.
 
-        Any randomness comes from `seed`. Averages start from the weights that this leaves.
+        Any randomness comes from `seed`. The average of a player whose weights this changes begins anew.
         """
 
     def averages(self) -> dict[str, float]:

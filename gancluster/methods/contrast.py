@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gancluster import metrics
 from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks.blocks import read_out
 
@@ -38,3 +39,13 @@ def start_from_kmeans(C: nn.Module, head: nn.Module, samples: Iterable[Tensor], 
     projections = head(features).cpu().numpy()
     clusters = torch.from_numpy(nearest(projections, kmeans_centres(projections, len(table), seed)))
     read_out(C.get_submodule("top"), features, 4 * table[clusters].to(features) - 2)
+
+
+@torch.no_grad()
+def number_as_classes(C: nn.Module, samples: Tensor, labels: Tensor) -> None:
+    """Order C's outputs as the classes `(b,)` of labelled samples `(b, *shape)`, one to one; none: as they are."""
+    if len(labels):
+        table = metrics.contingency(labels.cpu().numpy(), C(samples).argmax(1).cpu().numpy(), int(labels.max()) + 1)
+        order = torch.from_numpy(metrics.matching(table).argsort())
+        for parameter in C.get_submodule("top").parameters():
+            parameter.copy_(parameter[order])

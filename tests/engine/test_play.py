@@ -71,10 +71,10 @@ class ByHand:
     def __init__(self, method: Duel, modules: Modules) -> None:
         self.method, self.nets, self.played = method, Nets(modules, {}), 0
         self.parameters = {name: list(module.parameters()) for name, module in modules.items()}
+        self.average = [w.detach().clone() for w in self.parameters["seeker"]]
 
     def begin(self, seeker: torch.optim.Optimizer, maker: torch.optim.Optimizer) -> None:
         self.optimizers = {"seeker": seeker, "maker": maker}
-        self.average = [w.detach().clone() for w in self.parameters["seeker"]]
 
     def adam(self, player: str, lr: float) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters[player], lr, betas=(0.5, 0.999), eps=1e-8)
@@ -118,6 +118,26 @@ def test_a_game_is_played_as_a_plain_loop_would_play_it(monkeypatch: pytest.Monk
             torch.testing.assert_close(one.state.players[player][name], value.detach(), rtol=1e-11, atol=1e-13)
     for found, wanted in zip(one.state.averages["seeker"].values(), hand.average, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-13)
+
+
+def test_an_average_begins_anew_only_where_a_phase_sets_the_players_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Duel, "rates", {"seeker": 0.1})
+
+    def shift(method: Duel, phase: str, players: Modules, batches: Batches, seed: int) -> None:
+        if phase == "two":
+            players["seeker"].get_parameter("bias").add_(1)
+
+    gaps = []
+    for enter in (Duel.enter, shift):
+        monkeypatch.setattr(Duel, "enter", enter)
+        one = game(duel(full_game([])))
+        next(moment for moment in play(one) if moment.played == 6)
+        state = one.state
+        gaps.append(
+            max(float((state.players["seeker"][k] - a).abs().max()) for k, a in state.averages["seeker"].items())
+        )
+    assert gaps[0] > 0.01
+    assert gaps[1] == 0
 
 
 def test_rounds_take_turns_and_repeated_turns_get_batches_of_their_own() -> None:
