@@ -30,7 +30,7 @@ def test_asking_for_help_or_asking_wrongly_imports_nothing_heavy(line: str) -> N
 def test_help_names_every_verb(ask: Ask) -> None:
     said = ask("--help")
     assert (said.code, said.err) == (0, "")
-    for verb in ("train", "eval", "runs", "methods", "sample", "predict", "data"):
+    for verb in ("train", "eval", "runs", "methods", "sample", "predict", "embed", "data"):
         assert f" {verb} " in said.out
 
 
@@ -39,7 +39,8 @@ def test_the_version_is_the_package_s(ask: Ask) -> None:
 
 
 def test_every_verb_has_help(ask: Ask) -> None:
-    for verb in ("train", "train clustergan", "eval", "runs", "methods", "sample", "predict", "data", "data info"):
+    verbs = "train", "train clustergan", "eval", "runs", "methods", "sample", "predict", "embed", "data", "data info"
+    for verb in verbs:
         said = ask(verb, "--help")
         assert (said.code, said.err) == (0, ""), verb
         assert f"Usage: gancluster {verb}" in said.out
