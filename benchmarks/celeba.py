@@ -106,12 +106,11 @@ def measure(dataset: Dataset, limit: int | None, n_labels: int, options: argpars
 
 def row_of(attribute: str, options: argparse.Namespace) -> Row:
     """An attribute's row: how many images, and what was measured by number of labels."""
-    name, folder, limit = f"celeba:{attribute}", catalogue.data_folder(options.data_dir), options.limit
+    name, folder = f"celeba:{attribute}", catalogue.data_folder(options.data_dir)
     dataset = catalogue.load(name, folder)
-    if limit is not None and limit < len(dataset):
+    limit = options.limit if options.limit is not None and options.limit < len(dataset) else None
+    if limit is not None:
         dataset = catalogue.load(name, folder, limit=limit)
-    else:
-        limit = None
     print(f"{name}: {len(dataset)} images", file=sys.stderr)
     return {"n": len(dataset), "measured": {n: measure(dataset, limit, n, options) for n in options.labels}}
 

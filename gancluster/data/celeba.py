@@ -1,8 +1,8 @@
 """CelebA: 202,599 aligned photographs of faces and 40 attributes of each, read by torchvision, which checks the lists.
 
-`celeba` is all of it, labelled by Male; `celeba:Smiling` is GAN-EM's two-class problem of an attribute, as many images
-with it as without. The paper takes images "by the smallest change of the other attributes", in no more detail: how
-that is done here is `balanced`, and ours.
+`celeba` is all of it, labelled by Male; `celeba:Smiling` is GAN-EM's two-class problem of an attribute: as many images
+with it as without, whose other attributes change as little as possible. The paper says no more than that; how images are
+chosen here (`balanced`) is ours.
 """
 
 from __future__ import annotations
@@ -94,6 +94,11 @@ def _face(image: Any) -> NDArray[np.uint8]:
 
 
 CELEBA = replace(
-    _source("celeba", "Male", every, "202,599 faces, 64x64 colour, 2 classes (Male); celeba:Smiling: see the docs"),
+    _source(
+        "celeba",
+        "Male",
+        every,
+        "202,599 faces, 64x64 colour, 2 classes (Male); balanced: celeba:Smiling, celeba:Bald …",
+    ),
     variant=variant,
 )
