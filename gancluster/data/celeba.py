@@ -1,7 +1,7 @@
 """CelebA: 202,599 aligned photographs of faces and 40 attributes of each, read by torchvision, which checks the lists.
 
 `celeba` is all of it, labelled by Male; `celeba:Smiling` is GAN-EM's two-class problem of an attribute: as many images
-with it as without, whose other attributes change as little as possible. The paper says no more than that; how images are
+with it as without, whose other attributes change as little as possible. The paper says no more than that; how they are
 chosen here (`balanced`) is ours.
 """
 
@@ -93,12 +93,5 @@ def _face(image: Any) -> NDArray[np.uint8]:
     return np.moveaxis(np.asarray(small, dtype=np.uint8), 2, 0)
 
 
-CELEBA = replace(
-    _source(
-        "celeba",
-        "Male",
-        every,
-        "202,599 faces, 64x64 colour, 2 classes (Male); balanced: celeba:Smiling, celeba:Bald …",
-    ),
-    variant=variant,
-)
+SUMMARY = "202,599 faces, 64x64 colour, 2 classes (Male); balanced: celeba:Smiling, celeba:Bald …"
+CELEBA = replace(_source("celeba", "Male", every, SUMMARY), variant=variant)
