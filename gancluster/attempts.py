@@ -177,7 +177,10 @@ def _conclude(attempt: Attempt, dataset: Dataset) -> dict[str, Any]:
         "extensions": extensions,
         "scores": None
         if labels is None
-        else {rule: metrics.scores(labels, found, n_clusters) for rule, found in clusters.items()},
+        else {
+            rule: metrics.scores(labels, found, n_clusters, run.request.n_labels > 0)
+            for rule, found in clusters.items()
+        },
         "sizes": sizes,
         "warnings": collapse.seen_in_log(game.method, attempt.rows) + collapse.empty(own) + collapse.lopsided(own),
     }

@@ -116,9 +116,9 @@ def _revealed(method: type[Method], dataset: Dataset, task: Task, options: Train
         return None
     if not method.semi_supervised:
         raise UserError(f"{method.name} learns without labels: leave out --labels")
+    dataset.reveal(options.labels, options.seed)
     if task.n_clusters != dataset.n_classes:
         raise UserError(f"with --labels a cluster is a class: let --clusters be {dataset.n_classes}, or leave it out")
-    dataset.reveal(options.labels, options.seed)
     assert dataset.labels is not None
     return hashlib.sha256(dataset.labels.tobytes()).hexdigest()
 

@@ -87,7 +87,8 @@ def _clustering(found: Run, wanted: list[str], split: Split | None, data_dir: Pa
 
     labels, clusters = _stored(found) if split is None else _assigned(found, split, data_dir)
     k = found.request.n_clusters
-    scores = {rule: metrics.scores(labels, values, k) for rule, values in clusters.items()}
+    named = found.request.n_labels > 0
+    scores = {rule: metrics.scores(labels, values, k, named) for rule, values in clusters.items()}
     wanted = wanted or list(next(iter(scores.values())))
     scores = {rule: {name: values[name] for name in wanted} for rule, values in scores.items()}
     if as_json:

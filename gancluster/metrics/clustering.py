@@ -27,6 +27,7 @@ COMPARABLE: dict[str, str] = {
     "nmi_arithmetic": "tables of BSPL ClusterGAN, if their normaliser was the arithmetic mean",
     "nmi_max": "tables of BSPL ClusterGAN, if their normaliser was the maximum",
     "cluster_majority": "GAN-EM with K = 20 or 30, AAE, CatGAN, PixelGAN and GANMM, as error = 1 - x",
+    "error": "GAN-EM with labels, on the test split; no matching: with --labels a cluster is a class",
     "class_majority": "GAN-EM with K = 10 as error = 1 - x, counted as its released code does",
 }
 """Which printed figures each key of `scores` compares with; the other keys were printed by none."""
@@ -37,8 +38,13 @@ _CHUNK = 2**15  # samples counted at a time: their cell numbers stay in the proc
 _CELLS = 10**8  # of a table, at most: 0.8 GB
 
 
-def scores(labels: ArrayLike, clusters: ArrayLike, n_clusters: int | None = None) -> dict[str, float]:
+def scores(
+    labels: ArrayLike, clusters: ArrayLike, n_clusters: int | None = None, named: bool = False
+) -> dict[str, float]:
     """Every score of one clustering; arguments and errors are those of `contingency`.
+
+    error: fraction of samples whose cluster's number is not their class, in [0, 1], nothing matched; only for clusters
+        that are `named` by some labels (semi-supervised).
 
     acc: accuracy under the best one-to-one matching, in [0, 1].
     nmi, nmi_arithmetic, nmi_max: normalised mutual information in [0, 1], by the mean named (nmi: geometric).
@@ -51,7 +57,7 @@ def scores(labels: ArrayLike, clusters: ArrayLike, n_clusters: int | None = None
     """
     table = contingency(labels, clusters, n_clusters)
     entropies = _entropies(table)
-    return {
+    return ({"error": error(labels, clusters)} if named else {}) | {
         "acc": accuracy(table),
         "nmi": _nmi(*entropies, "geometric"),
         "nmi_arithmetic": _nmi(*entropies, "arithmetic"),
@@ -102,6 +108,13 @@ def accuracy(table: Table) -> float:
     classes = matching(table)
     matched = np.flatnonzero(classes >= 0)
     return float(table[classes[matched], matched].sum() / table.sum())
+
+
+def error(labels: ArrayLike, clusters: ArrayLike) -> float:
+    """The fraction of labelled samples `(n,)` whose cluster's number is not their class: a classifier's error."""
+    classes, found = np.asarray(labels), np.asarray(clusters)
+    known = classes != UNLABELLED
+    return float((classes != found)[known].mean())
 
 
 def cluster_majority(table: Table) -> float:

@@ -234,7 +234,7 @@ def test_columns_are_the_clusters_when_their_number_is_given() -> None:
 
 
 def test_every_printed_figure_compares_with_a_score() -> None:
-    assert metrics.COMPARABLE.keys() <= metrics.scores([0], [0]).keys()
+    assert metrics.COMPARABLE.keys() <= metrics.scores([0], [0], named=True).keys()
 
 
 @pytest.mark.parametrize(
@@ -269,3 +269,11 @@ def test_unfit_input_is_refused_in_one_line(
 def test_scoring_imports_neither_torch_nor_scikit_learn() -> None:
     check = "import sys, gancluster.metrics.statistics; sys.exit(bool({'torch', 'sklearn'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_the_error_of_named_clusters_matches_nothing_and_counts_only_labelled_samples() -> None:
+    labels, clusters = np.array([0, 1, 2, -1, 1]), np.array([0, 2, 1, 0, 1])
+    assert metrics.error(labels, clusters) == 0.5
+    assert metrics.scores(labels, clusters, 3, named=True)["error"] == 0.5
+    assert metrics.scores(labels, clusters, 3)["acc"] == 0.75
+    assert "error" not in metrics.scores(labels, clusters, 3)
