@@ -66,7 +66,8 @@ def as_they_stand(game: Game) -> Trained:
         weights = game.state.averages.get(name, game.state.players[name])
         module.load_state_dict(weights | game.state.buffers[name])
     encoder = modules[game.method.encoder]
-    index = game.order(0, 0)[:CALIBRATION]
+    rng = generator("cpu", game.seed, Purpose.ORDER, 0, 0)
+    index = torch.randperm(len(game.batches), generator=rng)[:CALIBRATION].to(game.device)
     calibrate(encoder, (game.batches.at(part) for part in torch.split(index, BATCH) if len(part) > 1))
     encoder.eval()
     return Trained(game.method, modules, game.device)

@@ -1,5 +1,6 @@
 """Trained players: averaged and calibrated, the same after a restart, and each sample's embedding its own."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from gancluster.data.dataset import Dataset
 from gancluster.engine import trained
 from gancluster.engine.checkpoint import save
 from gancluster.engine.play import Game, play
-from gancluster.engine.trained import reopen, settle
+from gancluster.engine.trained import as_they_stand, reopen, settle
 from gancluster.errors import RunError
 from gancluster.methods.clustergan import ClusterGAN, Config
+from gancluster.methods.ganem import GANEM
+from gancluster.networks.blocks import calibrate
 from gancluster.runs import Run
 from gancluster.training import task_of
 
@@ -75,6 +78,18 @@ def test_a_single_sample_is_embedded_as_among_others(straight: Run, digits: Data
     for one in (0, 17):
         alone = players.embed(Batches(digits.take(np.array([one]))))
         np.testing.assert_allclose(alone[0], straight.arrays()["embedding"][one], atol=1e-5)
+
+
+def test_statistics_are_those_of_all_samples_though_the_game_begins_with_labelled_ones(digits: Dataset) -> None:
+    options = GANEM.presets(task_of(digits, None))["smoke"].values | {"encoder_norm": "batch"}
+    method = GANEM(GANEM.config_type(**options), task_of(digits, None)._replace(n_labels=20))
+    one = Game(method, Batches(digits.unlabelled(), "cpu", digits.reveal(20, 0)), 0)
+    wanted = copy.deepcopy(one.modules["encoder"])
+    with torch.no_grad():
+        calibrate(wanted, one.batches.parts())
+    found = as_they_stand(one).modules["encoder"]
+    for name, value in wanted.named_buffers():
+        torch.testing.assert_close(found.get_buffer(name), value, rtol=1e-4, atol=1e-5)
 
 
 def test_players_of_another_shape_are_not_reopened(straight: Run, digits: Dataset) -> None:
