@@ -99,7 +99,7 @@ def test_every_built_in_can_be_imported(kind: registry.Kind) -> None:
     ("kind", "name", "says"),
     [
         ("methods", "clustergn", "there is no method 'clustergn'; did you mean clustergan? (all: gancluster methods)"),
-        ("methods", "qqq", "there is no method 'qqq'; known: clustergan (all: gancluster methods)"),
+        ("methods", "qqq", "there is no method 'qqq'; known: clustergan, ganem (all: gancluster methods)"),
         ("critics", "wgan", "there is no critic 'wgan'; did you mean gan or wgan-gp or ns-gan?"),
         ("critics", "qqq", "there is no critic 'qqq'; known: gan, ns-gan, r1, wgan-gp"),
         ("datasets", "minst", "there is no data set 'minst'; did you mean mnist"),

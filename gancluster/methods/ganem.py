@@ -54,13 +54,9 @@ class Config(base.Config):
     form: Literal["units", "kl"] = Field("units", description="G's loss: every unit of D; paper: kl, Eq. 1")
     clamp: float = Field(10.0, gt=0, description="bound on the logit whose exponential Eq. 1 takes; ours")
     real_weight: float = Field(2.0, ge=0, description="weight of D's fake unit on real samples")
-    order: Literal["discriminator", "generator"] = Field(
-        "discriminator", description="who moves first; paper: generator"
-    )
+    order: Literal["discriminator", "generator"] = Field("discriminator", description="moves first; paper: generator")
 
-    codes: Literal["balanced", "drawn"] = Field(
-        "balanced", description="classes in a batch: equally often, or at random"
-    )
+    codes: Literal["balanced", "drawn"] = Field("balanced", description="classes of a batch: equally often, or drawn")
     prior: Literal["uniform", "estimated"] = Field("uniform", description="classes in E-steps; paper: estimated, Eq. 8")
     noise: Literal["uniform", "normal"] = Field("uniform", description="distribution of z; the equations: normal")
     noise_size: int = Field(62, ge=1, description="length of z")
@@ -77,7 +73,7 @@ class Config(base.Config):
     warp: float = Field(0.0, ge=0, description="extension: strength of the warps under which D and E see samples")
     pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
     consistency_weight: float = Field(
-        0.0, ge=0, description="extension: weight of E's agreement with its average on warped real samples"
+        0.0, ge=0, description="extension: E agrees with its average on warped real samples"
     )
     average: float = Field(0.01, gt=0, le=1, description="rate of the average of E's weights, where there is one")
     warmup_epochs: int = Field(0, ge=0, description="extension: epochs of instance discrimination for E's body")
@@ -328,24 +324,13 @@ class GANEM(base.Method):
         n, m_epochs = task.n_samples, round(32_000 / task.n_samples)
         code: dict[str, Any] = {"m_batch_size": fitting(70), "e_batch_size": fitting(200)}
         default = code | {"width": 0.25, "iterations": 6, "m_epochs": min(max(m_epochs, 1), 20), "e_steps": 100}
-        default |= {
-            "lr_encoder": 2e-4,
-            "encoder_norm": "batch",
-            "warp": 1.0,
-            "pixel_noise": 0.1,
-            "consistency_weight": 1.0,
-        }
         default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100), "warmup_batch_size": min(250, n)}
+        default |= {"lr_encoder": 2e-4, "encoder_norm": "batch", "consistency_weight": 1.0}
+        default |= {"warp": 1.0, "pixel_noise": 0.1}
         paper = {"m_batch_size": fitting(64), "e_batch_size": fitting(256), "optimizer": "rmsprop"}
         paper |= dict.fromkeys(("lr_generator", "lr_discriminator", "lr_encoder"), 2e-4)
         paper |= {"form": "kl", "order": "generator", "prior": "estimated", "encoder_norm": "batch", "label_error": 0.0}
-        smoke = code | {
-            "width": 0.125,
-            "iterations": 2,
-            "m_epochs": 1,
-            "m_batch_size": fitting(min(70, n)),
-            "e_steps": 5,
-        }
+        smoke = code | {"width": 0.125, "iterations": 2, "m_epochs": 1, "e_steps": 5}
         return {
             "default": Preset("our recipe and extensions; `gancluster train ganem`", default),
             "author-code": Preset("the released code and nothing else", code),
