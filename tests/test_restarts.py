@@ -1,6 +1,5 @@
 """A collapse is seen without labels, warned of, and played again where allowed: to the same bytes however stopped."""
 
-import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -286,9 +285,8 @@ def test_with_the_record_lost_it_is_refused(tmp_path: Path, losing: tuple[int, f
 
 def test_with_another_record_it_comes_to_other_bytes(tmp_path: Path, losing: tuple[int, float], twice: Run) -> None:
     run = placed(tmp_path, 3, losing[0], most=losing[1])
-    run.drop({"attempt": 0, "phase": "duel", "epoch": 2, "seconds": 0.0, "symptoms": []})
-    run.drop({"attempt": 1, "phase": "duel", "epoch": 2, "seconds": 0.0, "symptoms": []})
-    run.drop({"attempt": 2, "phase": "duel", "epoch": 2, "seconds": 0.0, "symptoms": []})
+    for attempt in range(3):
+        run.drop({"attempt": attempt, "phase": "duel", "epoch": 2, "seconds": 0.0, "symptoms": []})
     train(run, points())
     assert run.checkpoint.read_bytes() != twice.checkpoint.read_bytes()
 
@@ -316,9 +314,8 @@ def row(phase: str, loss: float) -> base.Row:
 def test_gan_em_s_symptom_is_an_e_net_at_chance_from_the_fifth_e_step_on() -> None:
     text = "E's loss 2.25 is near log 10 = 2.30: G ignores its class; try more --restarts, or a larger --lr-generator"
     assert ganem().symptoms(row("E-step 5", 2.25)) == ganem().symptoms(row("E-step 100", 2.25)) == [text]
-    for harmless in (row("E-step 4", 2.25), row("E-step 5", 2.0), {"phase": "M-step 7", "epoch": 1}):
-        assert ganem().symptoms(harmless) == []
-    assert ganem().symptoms({"phase": "warm-up", "epoch": 9, "encoder.instances": 2.3}) == []
+    others: list[base.Row] = [{"phase": "M-step 7", "epoch": 1}, {"phase": "warm-up", "encoder.instances": 2.3}]
+    assert [ganem().symptoms(one) for one in (row("E-step 4", 2.25), row("E-step 5", 2.0), *others)] == [[]] * 4
     assert ganem("vectors").symptoms(row("E-step 5", 1.3)) != []  # log 4 = 1.39
 
 
@@ -333,8 +330,7 @@ def test_a_gan_em_that_cannot_learn_shows_it_and_is_begun_anew(tmp_path: Path, d
 
 
 def test_clustergan_has_no_symptoms_in_its_log(straight: Run) -> None:
-    task = EXAMPLES["small images"]
-    method = ClusterGAN(ClusterGAN.config_type(), task)
+    method = ClusterGAN(ClusterGAN.config_type(), EXAMPLES["small images"])
     assert collapse.seen_in_log(method, straight.log().to_dict("records")) == []
     assert straight.result()["warnings"] == collapse.empty(straight.result()["sizes"]["kmeans"])
 
@@ -344,18 +340,11 @@ def test_clustergan_has_no_symptoms_in_its_log(straight: Run) -> None:
     [
         ([5, 5, 5, 5], []),
         ([5, 0, 5, 0], ["2 of 4 clusters are empty; try more --restarts"]),
-        ([20, 0], ["1 of 2 clusters are empty; try more --restarts"]),
         ([1, 19], []),  # of two clusters one always has half
         ([1, 13, 3, 3], ["cluster 1 holds 65% of the samples; try another --seed"]),
-        ([10, 4, 3, 3], []),
         ([13, 4, 3], []),
         ([14, 3, 3], ["cluster 0 holds 70% of the samples; try another --seed"]),
     ],
 )
 def test_sizes_show_what_is_empty_and_what_is_lopsided(sizes: list[int], texts: list[str]) -> None:
     assert collapse.empty(sizes) + collapse.lopsided(sizes) == texts
-
-
-def test_a_record_is_one_object(twice: Run) -> None:
-    told = json.loads((twice.folder / "restarts.json").read_text())
-    assert told == {"dropped": twice.result()["restarts"]}
