@@ -172,10 +172,10 @@ class Game:
 
 
 def check_batches(phases: Sequence[Phase], samples: int, labelled: int = 0) -> None:
-    """Raise `DataError` if a phase's batch is larger than what it draws from; one counted in steps begins it again."""
+    """Raise `DataError` if a phase's batch is larger than what it draws from; counted steps draw from it again."""
     for phase in phases:
         there, kind = (labelled, "labelled samples") if phase.supervised else (samples, "samples")
-        if phase.steps is None and phase.batch_size > there:
+        if phase.batch_size > there and (phase.supervised or phase.steps is None):
             raise DataError(
                 f"the {phase.name} phase takes batches of {phase.batch_size}, but there are {there} {kind}: "
                 "lower its batch size, or give more samples"
