@@ -17,6 +17,7 @@ keeping. Errata: docs/errata.md, G1-G24.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -100,7 +101,7 @@ class Prior(nn.Module):
 
     def forward(self, places: Tensor) -> Tensor:
         upper = self.phi.double().cumsum(0)[:-1]
-        return (places.double()[:, None] >= upper).sum(1)
+        return (places[:, None] >= upper).sum(1)
 
 
 class GANEM(base.Method):
@@ -116,6 +117,7 @@ class GANEM(base.Method):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         self.k = task.n_clusters
+        self.begins_with_w = config.warmup_epochs > 0 or task.n_labels > 0  # E has something to say from the outset
         for option in ("m_batch_size", "e_batch_size"):
             size, flag = getattr(config, option), "--" + option.replace("_", "-")
             if config.codes == "balanced" and size % self.k:
@@ -139,9 +141,9 @@ class GANEM(base.Method):
 
     def phases(self) -> list[Phase]:
         warmup = [self.warmup()] if self.config.warmup_epochs else []
-        labels = [self.label_step()] if self.task.n_labels else []
-        steps = [[self.m_step(t), self.e_step(t), *labels] for t in range(self.config.iterations)]
-        return warmup + labels + [phase for iteration in steps for phase in iteration]
+        labels = [self.label_step(t) for t in range(self.config.iterations + 1)] if self.task.n_labels else []
+        steps = [[self.m_step(t), self.e_step(t), *labels[t + 1 :][:1]] for t in range(self.config.iterations)]
+        return warmup + labels[:1] + [phase for iteration in steps for phase in iteration]
 
     def warmup(self) -> Phase:
         """Extension: E's body learns to know an image again; its last layer then starts from K-means."""
@@ -150,8 +152,8 @@ class GANEM(base.Method):
 
     def m_step(self, t: int) -> Phase:
         """D and G play on real samples, weighted by what E said of them; in the first, E has said nothing yet."""
-        c, known = self.config, t > 0 or self.task.n_labels > 0 or self.config.warmup_epochs > 0
-        turns = [Turn("discriminator", partial(self.discriminator_loss, known=known))]
+        c, loss = self.config, partial(self.discriminator_loss, known=t > 0 or self.begins_with_w)
+        turns = [Turn("discriminator", loss)]
         turns.insert(c.order == "discriminator", Turn("generator", self.generator_loss))
         optimizers = {
             "discriminator": self.optimizer(c.lr_discriminator, t),
@@ -165,11 +167,12 @@ class GANEM(base.Method):
         optimizer, frozen = self.optimizer(c.lr_encoder, t), {"generator"} if c.frozen_generator else set()
         return Phase(f"E-step {t + 1}", 1, c.e_batch_size, [turns], optimizer, steps=c.e_steps, frozen=frozen)
 
-    def label_step(self) -> Phase:
-        """E learns from the labelled samples until it knows them."""
+    def label_step(self, t: int) -> Phase:
+        """E learns from the labelled samples until it knows them: before EM, and after every E-step."""
         c, turns = self.config, [Turn("encoder", self.label_loss)]
         size, optimizer = min(self.task.n_labels, 100), self.optimizer(c.lr_labels, 0)
-        return Phase("labels", c.label_epochs, size, [turns], optimizer, 10, supervised=True, until=self.knows_labels)
+        name, until = f"labels {t}", self.knows_labels
+        return Phase(name, c.label_epochs, size, [turns], optimizer, steps=10, supervised=True, until=until)
 
     def optimizer(self, lr: float, t: int) -> Optimizer:
         """As it begins in iteration `t`."""
@@ -181,19 +184,24 @@ class GANEM(base.Method):
         if phase == self.phases()[1].name and c.warmup_epochs:
             contrast.start_from_kmeans(encoder, players["head"], batches.shuffled(seed), torch.eye(self.k), seed)
             contrast.number_as_classes(encoder, batches.at(batches.known), batches.labels)
-        if phase.startswith("E-step") and c.prior == "estimated":
-            shares = [torch.softmax(encoder(part), 1).sum(0) for part in batches.shuffled(seed)]
-            prior.get_buffer("phi").copy_(torch.stack(shares).sum(0) / len(batches))
+        if c.prior == "estimated":
+            prior.get_buffer("phi").copy_(self.shares(phase, encoder, batches.shuffled(seed)))
         if phase.startswith("E-step") and c.frozen_generator:
             rng = torch.Generator(batches.stored.device).manual_seed(seed)
             noises = [self.draw(c.e_batch_size, rng) for _ in range(10)]
             calibrate(players["generator"], (self.conditioned(prior(n.places), n.z) for n in noises))
 
+    def shares(self, phase: str, encoder: nn.Module, samples: Iterable[Tensor]) -> Tensor:
+        """Eq. 8: phi `(K,)`, the mean of w over all samples; in M-steps, and as long as E has said nothing, uniform."""
+        if not phase.startswith("E-step") or phase == "E-step 1" and not self.begins_with_w:
+            return torch.full((self.k,), 1 / self.k)
+        return torch.cat([torch.softmax(encoder(part), 1) for part in samples]).mean(0)
+
     def averages(self) -> dict[str, float]:
         return {"encoder": self.config.average} if self.config.consistency_weight else {}
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
-        places = torch.rand(n, generator=rng, device=rng.device)
+        places = torch.rand(n, generator=rng, device=rng.device, dtype=torch.float64)  # in float32 strata's edges blur
         if self.config.codes == "balanced":
             places = (torch.randperm(n, generator=rng, device=rng.device) + places) / n
         numbers = torch.rand if self.config.noise == "uniform" else torch.randn
@@ -222,7 +230,7 @@ class GANEM(base.Method):
     def generator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """G's samples of class c are taken for real ones of class c.
 
-        *kl* is Eq. 1, `-1/2 E exp(logit_c)`: at D's optimum, half the gradient of KL(real || generated) (erratum G2).
+        *kl* is Eq. 1, `-1/2 E exp(logit_c)`: half the gradient of KL(real || generated) at the D of Eq. 18 (G2, G3).
         *units* is the code's: the unit of c up, all others and the fake unit down.
         """
         sample, c = self.generated(nets, noise)
@@ -327,7 +335,7 @@ class GANEM(base.Method):
         default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100), "warmup_batch_size": min(250, n)}
         default |= {"lr_encoder": 2e-4, "encoder_norm": "batch", "consistency_weight": 1.0}
         default |= {"warp": 1.0, "pixel_noise": 0.1}
-        paper = {"m_batch_size": fitting(64), "e_batch_size": fitting(256), "optimizer": "rmsprop"}
+        paper: dict[str, Any] = {"m_batch_size": 64, "e_batch_size": 256, "codes": "drawn", "optimizer": "rmsprop"}
         paper |= dict.fromkeys(("lr_generator", "lr_discriminator", "lr_encoder"), 2e-4)
         paper |= {"form": "kl", "order": "generator", "prior": "estimated", "encoder_norm": "batch", "label_error": 0.0}
         smoke = code | {"width": 0.125, "iterations": 2, "m_epochs": 1, "e_steps": 5}

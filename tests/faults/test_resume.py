@@ -130,7 +130,7 @@ def test_a_run_of_phases_that_end_early_logs_every_epoch_it_played(told: tuple[R
     rows = [(moment.phase, moment.epoch) for moment in moments if moment.row is not None]
     log = run.log()
     assert list(zip(log["phase"], log["epoch"], strict=True)) == rows
-    assert rows[0] == ("labels", 1)
+    assert rows[0] == ("labels 0", 1)
     assert rows[-1] == ("E-step 2", 1)  # after it the labels are still known: that phase is over at once
     assert moments[-1].played < moments[-1].total
 
@@ -153,7 +153,7 @@ def test_ended_by_an_error_about_an_early_end_it_comes_to_the_same_bytes(
 ) -> None:
     """The checkpoint is that of the step before: the labelled phase's last epoch, its end, and the step after."""
     straight, moments = told
-    end = max(moment.played for moment in moments if moment.phase == "labels")
+    end = max(moment.played for moment in moments if moment.phase == "labels 0")
     run = placed(tmp_path, digits, "ganem", **TOLD)
     with pytest.raises(PulledPlug):
         train(run, digits, pulling(end + shift), save_every=0)

@@ -275,8 +275,8 @@ def test_the_warm_up_comes_first_and_leaves_k_means_in_the_encoders_last_layer(d
 
 def test_labels_are_learnt_before_the_first_m_step_and_after_every_e_step() -> None:
     phases = game(DIGITS._replace(n_labels=150), iterations=2, label_epochs=6, lr_labels=2e-3, lr_decay=0.5).phases()
-    rounds = [["M-step 1", "E-step 1", "labels"], ["M-step 2", "E-step 2", "labels"]]
-    assert [phase.name for phase in phases] == ["labels", *rounds[0], *rounds[1]]
+    rounds = [["M-step 1", "E-step 1", "labels 1"], ["M-step 2", "E-step 2", "labels 2"]]
+    assert [phase.name for phase in phases] == ["labels 0", *rounds[0], *rounds[1]]
     for phase in phases[::3]:
         assert (phase.supervised, phase.steps, phase.epochs, phase.batch_size) == (True, 10, 6, 100)
         assert phase.optimizer_of("encoder").lr.at(0) == pytest.approx(2e-3)
@@ -292,3 +292,32 @@ def test_labels_are_known_when_the_error_on_them_is_small_enough(
     said[:wrong] = (said[:wrong] + 1) % 10
     nets = Nets({"encoder": lambda x: (said[:, None] == torch.arange(10)).float()}, {})
     assert training.method.knows_labels(nets, training.batches) == enough
+
+
+def test_m_steps_draw_classes_uniformly_whatever_the_prior_of_e_steps(digits: Dataset) -> None:
+    training = started(digits, prior="estimated", iterations=2, m_epochs=1, e_steps=1)
+    training.state.players["encoder"]["top.bias"] += torch.arange(10) / 4.0
+    shares: dict[str, Tensor] = {}
+    places = (torch.arange(1000) + 0.5) / 1000
+    for moment in play(training):
+        prior = training.nets({})["prior"]
+        if not training.is_over and moment.row is None:
+            shares[moment.phase] = prior(places).bincount(minlength=10) / 1000
+    assert torch.allclose(shares["M-step 2"], torch.full((10,), 0.1), atol=0.002)
+
+
+def test_the_first_prior_is_uniform_while_the_encoder_has_said_nothing(digits: Dataset) -> None:
+    training = started(digits, prior="estimated", iterations=1, m_epochs=1, e_steps=1)
+    training.state.players["encoder"]["top.bias"] += torch.arange(10) / 4.0
+    list(play(training))
+    assert torch.equal(training.state.buffers["prior"]["phi"], torch.full((10,), 0.1))
+
+
+def test_k_means_starts_the_encoder_once_even_where_labels_follow(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[int] = []
+    monkeypatch.setattr("gancluster.methods.contrast.start_from_kmeans", lambda *given: starts.append(given[-1]))
+    options = {"warmup_epochs": 1, "warmup_batch_size": 60, "iterations": 2, "m_epochs": 1, "e_steps": 2}
+    list(play(started(digits, labels=20, label_epochs=1, **options)))
+    assert len(starts) == 1
