@@ -42,8 +42,8 @@ class Request(BaseModel):
     split: str
     limit: int | None
     sha256: str
-    labels_sha256: str | None
-    n_labels: int
+    labels_sha256: str | None = None
+    n_labels: int = 0
     n_samples: int
     shape: tuple[int, ...]
     pixel_range: tuple[float, float]

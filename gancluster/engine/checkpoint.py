@@ -20,7 +20,7 @@ from gancluster import atomic
 from gancluster.engine.play import Game, State
 from gancluster.errors import RunError
 
-FORMAT = 1
+FORMAT = 2
 PENDING = "pending/"
 CLOCK = ("phase", "epoch", "step", "played", "rows")
 

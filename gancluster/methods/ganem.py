@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits as logistic_loss
 
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
@@ -155,10 +156,8 @@ class GANEM(base.Method):
         c, loss = self.config, partial(self.discriminator_loss, known=t > 0 or self.begins_with_w)
         turns = [Turn("discriminator", loss)]
         turns.insert(c.order == "discriminator", Turn("generator", self.generator_loss))
-        optimizers = {
-            "discriminator": self.optimizer(c.lr_discriminator, t),
-            "generator": self.optimizer(c.lr_generator, t),
-        }
+        rates = {"discriminator": c.lr_discriminator, "generator": c.lr_generator}
+        optimizers = {player: self.optimizer(lr, t) for player, lr in rates.items()}
         return Phase(f"M-step {t + 1}", c.m_epochs, c.m_batch_size, [turns], optimizers)
 
     def e_step(self, t: int) -> Phase:
@@ -193,7 +192,7 @@ class GANEM(base.Method):
 
     def shares(self, phase: str, encoder: nn.Module, samples: Iterable[Tensor]) -> Tensor:
         """Eq. 8: phi `(K,)`, the mean of w over all samples; in M-steps, and as long as E has said nothing, uniform."""
-        if not phase.startswith("E-step") or phase == "E-step 1" and not self.begins_with_w:
+        if not phase.startswith("E-step") or (phase == "E-step 1" and not self.begins_with_w):
             return torch.full((self.k,), 1 / self.k)
         return torch.cat([torch.softmax(encoder(part), 1) for part in samples]).mean(0)
 
@@ -220,12 +219,7 @@ class GANEM(base.Method):
         weights = torch.cat([w, w.new_full((len(x), 1), self.config.real_weight)], 1)
         is_fake = F.pad(torch.zeros_like(w), (0, 1), value=1.0)
         real, fake = D(self.seen(x, noise.warps[0])), D(self.seen(self.generated(nets, noise)[0], noise.warps[1]))
-        return Loss(
-            {
-                "real": F.binary_cross_entropy_with_logits(real, 1 - is_fake, weights),
-                "fake": F.binary_cross_entropy_with_logits(fake, is_fake),
-            }
-        )
+        return Loss({"real": logistic_loss(real, 1 - is_fake, weights), "fake": logistic_loss(fake, is_fake)})
 
     def generator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """G's samples of class c are taken for real ones of class c.
@@ -238,7 +232,7 @@ class GANEM(base.Method):
         if self.config.form == "kl":
             own = logits.gather(1, c[:, None]).clamp(max=self.config.clamp)
             return Loss({"kl": -own.exp().mean() / 2})
-        return Loss({"units": F.binary_cross_entropy_with_logits(logits, self.one_hot(c, self.k + 1).to(logits))})
+        return Loss({"units": logistic_loss(logits, self.one_hot(c, self.k + 1).to(logits))})
 
     def encoder_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """Eq. 5: cross-entropy of E against the classes that G was given; log K when G ignores them."""
@@ -334,7 +328,7 @@ class GANEM(base.Method):
         default = code | {"width": 0.25, "iterations": 6, "m_epochs": min(max(m_epochs, 1), 20), "e_steps": 100}
         default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100), "warmup_batch_size": min(250, n)}
         default |= {"lr_encoder": 2e-4, "encoder_norm": "batch", "consistency_weight": 1.0}
-        default |= {"warp": 1.0, "pixel_noise": 0.1}
+        default |= {"warp": 1.0, "pixel_noise": 0.1, "label_error": 0.0, "lr_labels": 2e-4}
         paper: dict[str, Any] = {"m_batch_size": 64, "e_batch_size": 256, "codes": "drawn", "optimizer": "rmsprop"}
         paper |= dict.fromkeys(("lr_generator", "lr_discriminator", "lr_encoder"), 2e-4)
         paper |= {"form": "kl", "order": "generator", "prior": "estimated", "encoder_norm": "batch", "label_error": 0.0}

@@ -247,7 +247,7 @@ def test_a_checkpoint_that_is_not_this_run_s_is_refused(ask: Ask, file: Path, tm
     run = stopped_duel(tmp_path / "runs", file)
     content = run.checkpoint.read_bytes()
     changes = {
-        "version": (rf"\"format\": {FORMAT}", rf"\"format\": {FORMAT + 1}", "was saved with format 2, not 1"),
+        "version": (rf"\"format\": {FORMAT}", rf"\"format\": {FORMAT + 1}", "was saved with format 3, not 2"),
         "method": (r"\"method\": \"duel\"", r"\"method\": \"gael\"", "is damaged (its checksum does not match)"),
         "seed": (r"\"seed\": 0", r"\"seed\": 7", "is damaged (its checksum does not match)"),
     }

@@ -131,7 +131,7 @@ def test_a_flipped_bit_anywhere_is_refused_or_makes_no_difference(saved: Path) -
 @pytest.mark.parametrize(
     ("what", "value", "says"),
     [
-        ("format", 2, "format 2, not 1"),
+        ("format", 3, "format 3, not 2"),
         ("method", "other", "method 'other', not 'duel'"),
         ("seed", 9, "seed 9, not 0"),
     ],
