@@ -1,5 +1,6 @@
 """How good a clustering is; imports neither torch nor scikit-learn, so scoring starts at once."""
 
+from gancluster.metrics import internal, statistics
 from gancluster.metrics.clustering import (
     COMPARABLE,
     accuracy,
@@ -37,6 +38,7 @@ __all__ = [
     "error",
     "hamming_distances",
     "histograms",
+    "internal",
     "largest_share",
     "matching",
     "nmi",
@@ -44,4 +46,5 @@ __all__ = [
     "retrieval_scores",
     "scores",
     "split_queries",
+    "statistics",
 ]
