@@ -45,7 +45,12 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     "critics": {
         "gan": "gancluster.critics:Minimax",
         "ns-gan": "gancluster.critics:NonSaturating",
+        "kl-gan": "gancluster.critics:MaximumLikelihood",
+        "wgan": "gancluster.critics:WassersteinClipped",
         "wgan-gp": "gancluster.critics:WassersteinGP",
+        "wgan-lp": "gancluster.critics:WassersteinLP",
+        "frobenius": "gancluster.critics:FrobeniusNorm",
+        "sn-gan": "gancluster.critics:SpectralNorm",
         "r1": "gancluster.critics:R1",
     },
 }

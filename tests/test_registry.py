@@ -100,8 +100,8 @@ def test_every_built_in_can_be_imported(kind: registry.Kind) -> None:
     [
         ("methods", "clustergn", "there is no method 'clustergn'; did you mean clustergan? (all: gancluster methods)"),
         ("methods", "qqq", "there is no method 'qqq'; known: clustergan, ganem (all: gancluster methods)"),
-        ("critics", "wgan", "there is no critic 'wgan'; did you mean gan or wgan-gp or ns-gan?"),
-        ("critics", "qqq", "there is no critic 'qqq'; known: gan, ns-gan, r1, wgan-gp"),
+        ("critics", "wgangp", "there is no critic 'wgangp'; did you mean wgan-gp or wgan or wgan-lp?"),
+        ("critics", "qqq", "there is no critic 'qqq'; known: frobenius, gan, kl-gan, ns-gan, r1, sn-gan, wgan"),
         ("datasets", "minst", "there is no data set 'minst'; did you mean mnist"),
         ("datasets", "", "there is no data set ''; known: celeba, cifar10, "),
     ],

@@ -234,6 +234,8 @@ def _move(game: Game, phase: Phase, turn: Turn, batch: Batch, noise: Any, clock:
         if optimizer.clip is not None:
             clip_norm(gradient, optimizer.clip)
         optimizer.step(state.players[mover], gradient, state.memories[mover], optimizer.lr.at(progress))
+        if turn.after is not None:
+            turn.after(state.players[mover], state.buffers[mover])
         _follow(game, mover)
     _remember(state, turn.movers[0], loss)
 

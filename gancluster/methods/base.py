@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from gancluster.data.batches import Batches
 from gancluster.errors import UserError
 from gancluster.methods.codes import block_table
-from gancluster.optim import Optimizer
+from gancluster.optim import Optimizer, Tree
 
 Net = Callable[..., Tensor]
 Modules = dict[str, nn.Module]
@@ -107,15 +107,20 @@ class Nets(Mapping[str, Net]):
 
 
 TurnLoss = Callable[[Nets, Batch, Any, Clock], Loss]
+AfterStep = Callable[[Tree, Tree], None]
 
 
 @dataclass(frozen=True)
 class Turn:
-    """`players` (one, or several who move together) take a step down `loss`; `repeat` times, each on a fresh batch."""
+    """`players` (one, or several who move together) take a step down `loss`; `repeat` times, each on a fresh batch.
+
+    `after`: what then changes each one's weights and buffers in place (`Critic.after_step`), a function of these alone.
+    """
 
     players: str | tuple[str, ...]
     loss: TurnLoss
     repeat: int = 1
+    after: AfterStep | None = None
 
     @property
     def movers(self) -> tuple[str, ...]:

@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from gancluster import registry
-from gancluster.critics import Critic
+from gancluster import critics
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
 from gancluster.errors import UserError
@@ -59,7 +58,7 @@ class Config(base.Config):
     separate_noise: bool = Field(True, description="extension: D sees codes under fresh noise, on both sides")
 
     gan: bool = Field(True, description="play against D and G (Eq. 2); off: the paper's first ablation")
-    critic: str = Field("r1", description="adversarial objective; printed: gan, which saturates; paper: ns-gan")
+    critic: str = Field("r1", description=critics.HELP + "; printed: gan, which saturates; paper: ns-gan")
     adversarial_weight: float = Field(1.0, ge=0, description="weight of C's adversarial loss")
     warp_discriminator: bool = Field(True, description="extension: D sees warped samples, true and generated alike")
     pairs_weight: float = Field(1.0, ge=0, description="extension: weight of C's loss on generated samples' codes")
@@ -122,7 +121,7 @@ class ClusterGAN(base.Method):
             if getattr(config, option) < task.n_clusters:
                 flag, what = "--" + option.replace("_", "-"), f"less than the {task.n_clusters} clusters"
                 raise UserError(f"{flag} {getattr(config, option)} is {what}, which all need a place: raise {flag}")
-        self.critic: Critic = registry.find("critics", config.critic)()
+        self.critic = critics.named(config.critic)
         self.table = codes.block_table(task.n_clusters, config.code_size)
         with torch.device("meta"):
             self.prototypes = self.players()
@@ -132,7 +131,9 @@ class ClusterGAN(base.Method):
     def players(self) -> Modules:
         build, task = ARCHITECTURES[self.config.networks], self.task
         trio = build(task.shape, self.config.code_size, task.n_clusters, task.pixel_range)
-        players: Modules = trio._asdict() if self.config.gan else {"clusterer": trio.clusterer}
+        players: Modules = {"clusterer": trio.clusterer}
+        if self.config.gan:
+            players = trio._asdict() | {"discriminator": self.critic.wrap(trio.discriminator)}
         if self.config.warmup_epochs:
             players["head"] = contrast.head(trio.clusterer.n_features)
         return players
@@ -154,8 +155,8 @@ class ClusterGAN(base.Method):
         warmup = [[Turn(("clusterer", "head"), self.warmup_loss)]]
         rounds = [[Turn("clusterer", self.clusterer_loss)]]
         if c.gan:
-            free = Turn("discriminator", self.discriminator_loss, self.critic.repeat)
-            held = Turn("discriminator", self.penalised_discriminator_loss, self.critic.repeat)
+            free = Turn("discriminator", self.discriminator_loss, self.critic.repeat, self.critic.after_step)
+            held = Turn("discriminator", self.penalised_discriminator_loss, self.critic.repeat, self.critic.after_step)
             others = [Turn("generator", self.generator_loss), *rounds[0]]
             rounds = [[held, *others], *[[free, *others]] * (self.critic.every - 1)]
         adversarial = Phase("adversarial", c.epochs, c.batch_size, rounds, adam)
@@ -263,8 +264,7 @@ class ClusterGAN(base.Method):
     def generated(self, nets: Nets, noise: Noise, clock: Clock) -> Tensor:
         """G's samples `(b, *shape)` from the noisy codes."""
         width = self.code_noise(clock)
-        sample: Tensor = nets["generator"](codes.blurred(noise.codes, noise.uniform[0], width, self.config.blur))
-        return sample
+        return nets["generator"](codes.blurred(noise.codes, noise.uniform[0], width, self.config.blur))
 
     def code_noise(self, clock: Clock) -> Tensor:
         """Width of the code's noise now."""
@@ -283,8 +283,7 @@ class ClusterGAN(base.Method):
 
     def embed(self, nets: Nets, inputs: Tensor) -> Tensor:
         """C's codes `(b, m)` in (0, 1)."""
-        code: Tensor = nets["clusterer"](inputs)
-        return code
+        return nets["clusterer"](inputs)
 
     def centres(self, embedding: Embedding, seed: int) -> Embedding:
         """K-means of the codes at unit length (Eq. 3's similarity is a cosine), numbered as the blocks they match."""

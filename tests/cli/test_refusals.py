@@ -56,7 +56,7 @@ def refuse(ask: Ask, tmp_path: Path) -> Callable[..., str]:
     [
         ("train clustergn", "there is no method 'clustergn'; did you mean clustergan? (all: gancluster methods)"),
         (f"{TRAIN} --dataset digts", "there is no data set 'digts'; did you mean digits? (all: gancluster data list)"),
-        (f"{TRAIN} --critic wgangp", "there is no critic 'wgangp'; did you mean wgan-gp or gan"),
+        (f"{TRAIN} --critic wgangp", "there is no critic 'wgangp'; did you mean wgan-gp or wgan"),
         (f"{TRAIN} --epoch 3", "No such option: --epoch (Possible options: --epochs"),
         (f"{TRAIN} --presett x", "No such option: --presett (Possible options: --preset"),
         (

@@ -233,7 +233,7 @@ def test_settings_that_cannot_work_are_refused_in_one_line(options: dict[str, An
 
 
 def test_unknown_critics_and_impossible_images_are_refused_at_once() -> None:
-    with pytest.raises(UnknownName, match="did you mean wgan-gp"):
+    with pytest.raises(UnknownName, match="did you mean wgan-lp or wgan-gp"):
         game(critic="wgan-pg")
     with pytest.raises(UserError, match="3x3"):
         game(Task((1, 3, 3), 10, 100))
