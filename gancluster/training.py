@@ -93,7 +93,7 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
     task = task_of(dataset, options.clusters)._replace(n_labels=options.labels)
     revealed = _revealed(method, dataset, task, options)
     config = configure(method, task, options.preset, given)
-    check_batches(method(config, task).phases(), len(dataset), task.n_labels)
+    check_batches(method(config, task).phases(), len(dataset))
     common = Request(
         method=name,
         preset=options.preset,

@@ -122,14 +122,15 @@ class Varied(Duel):
         if self.layout is not None:
             return self.layout()
         adam, maker, seeker = Adam(Linear(0.1, 0.05)), Turn("maker", self.maker_loss), Turn("seeker", self.seeker_loss)
-        labels = Phase("labels", 9, 3, [[Turn("seeker", self.label_loss, 2)]], adam, 2, True, self.knows_labels)
+        labels = Phase("labels", 9, 3, [[Turn("seeker", self.label_loss, 2)]], adam, 2, self.knows_labels)
         over = Phase("over", 2, 8, [[maker]], adam, until=lambda nets, batches: True)
         counted = Phase("counted", 2, 7, [[seeker, maker], [maker]], adam, steps=5)
         return [over, labels, counted, Phase("held", 1, 8, [[seeker]], adam, frozen={"maker"}), labels, over, over]
 
     def label_loss(self, nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
-        assert batch.labels is not None
-        wrong = F.binary_cross_entropy_with_logits(nets["seeker"](batch.inputs)[:, 0], batch.labels.float())
+        assert batch.labelled is not None
+        samples, classes = batch.labelled
+        wrong = F.binary_cross_entropy_with_logits(nets["seeker"](samples)[:, 0], classes.to(samples))
         return Loss({"labels": wrong})
 
     def knows_labels(self, nets: Nets, batches: Batches) -> bool:

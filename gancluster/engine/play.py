@@ -21,7 +21,7 @@ from torch.func import functional_call
 from gancluster.data.batches import Batches
 from gancluster.engine.randomness import Purpose, generator
 from gancluster.errors import DataError, Diverged
-from gancluster.methods.base import Batch, Clock, Loss, Method, Nets, Phase, Row, Turn
+from gancluster.methods.base import Batch, Clock, Labelled, Loss, Method, Nets, Phase, Row, Turn
 from gancluster.optim import Memory, Tree, clip_norm
 
 
@@ -65,7 +65,7 @@ class Game:
         self.method, self.batches, self.seed, self.bfloat16 = method, batches, seed, bfloat16
         self.device = batches.stored.device
         self.phases = method.phases()
-        check_batches(self.phases, len(batches), len(batches.known))
+        check_batches(self.phases, len(batches))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.modules = {name: module.to(self.device) for name, module in method.players().items()}
@@ -108,13 +108,9 @@ class Game:
         """Steps from the beginning to the end, if no phase ends early."""
         return sum(phase.epochs * self.steps(phase) for phase in self.phases)
 
-    def samples(self, phase: Phase) -> int:
-        """How many samples `phase` draws its batches from."""
-        return len(self.batches.known if phase.supervised else self.batches)
-
     def steps(self, phase: Phase) -> int:
         """Steps in an epoch of `phase`: whole batches only."""
-        return phase.steps or self.samples(phase) // phase.batch_size
+        return phase.steps or len(self.batches) // phase.batch_size
 
     def fresh_memories(self) -> None:
         """Optimiser states as at the beginning of the phase that the clock stands in; none once the game is over."""
@@ -125,16 +121,10 @@ class Game:
                 self.state.memories[mover] = phase.optimizer_of(mover).state(self.state.players[mover])
 
     def order(self, phase: int, epoch: int) -> Tensor:
-        """The samples that an epoch goes through: a permutation of its phase's, and more of them for more steps."""
-        rng, n = generator("cpu", self.seed, Purpose.ORDER, phase, epoch), self.samples(self.phases[phase])
+        """The samples that an epoch goes through: a permutation of all, and more of them for more steps."""
+        rng, n = generator("cpu", self.seed, Purpose.ORDER, phase, epoch), len(self.batches)
         passes = math.ceil(self.steps(self.phases[phase]) * self.phases[phase].batch_size / n)
         return torch.cat([torch.randperm(n, generator=rng) for _ in range(passes)]).to(self.device)
-
-    def at(self, phase: Phase, index: Tensor) -> Batch:
-        """The samples of `phase` at `index` `(b,)`."""
-        if phase.supervised:
-            return Batch(self.batches.at(self.batches.known[index]), self.batches.labels[index])
-        return Batch(self.batches.at(index))
 
     def freeze(self) -> None:
         """Let batch norm take the batch's statistics, but in the phase's frozen players those that it was given."""
@@ -171,13 +161,12 @@ class Game:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
 
-def check_batches(phases: Sequence[Phase], samples: int, labelled: int = 0) -> None:
-    """Raise `DataError` if a phase's batch is larger than what it draws from; counted steps draw from it again."""
+def check_batches(phases: Sequence[Phase], samples: int) -> None:
+    """Raise `DataError` if a phase's batch is larger than the data set; counted steps go through it again."""
     for phase in phases:
-        there, kind = (labelled, "labelled samples") if phase.supervised else (samples, "samples")
-        if phase.batch_size > there and (phase.supervised or phase.steps is None):
+        if phase.batch_size > samples and phase.steps is None:
             raise DataError(
-                f"the {phase.name} phase takes batches of {phase.batch_size}, but there are {there} {kind}: "
+                f"the {phase.name} phase takes batches of {phase.batch_size}, but there are {samples} samples: "
                 "lower its batch size, or give more samples"
             )
 
@@ -202,23 +191,34 @@ def play(game: Game) -> Iterator[Moment]:
 
 def _play_step(game: Game, phase: Phase, index: Tensor, progress: float) -> None:
     """Every turn of the step's round on one batch; a turn's earlier repetitions get batches of their own."""
-    shared = _hand(game, phase, index, 0)
+    shared = _hand(game, index, 0)
     clock = Clock(torch.tensor(progress, device=game.device))
     for turn in phase.rounds[game.state.played % len(phase.rounds)]:
         for again in reversed(range(turn.repeat)):
-            batch, noise = shared if again == 0 else _hand(game, phase, _extra(game, phase, again), again)
+            batch, noise = shared if again == 0 else _hand(game, _extra(game, len(index), again), again)
             _move(game, phase, turn, batch, noise, clock, progress)
 
 
-def _hand(game: Game, phase: Phase, index: Tensor, again: int) -> tuple[Batch, Any]:
-    """A batch of real samples and every random number that its turns use."""
+def _hand(game: Game, index: Tensor, again: int) -> tuple[Batch, Any]:
+    """A batch of real samples, labelled ones where there are any, and every random number that its turns use."""
     rng = generator(game.device, game.seed, Purpose.NOISE, game.state.played, again)
-    return game.at(phase, index), game.method.draw(len(index), rng)
+    batch = Batch(game.batches.at(index), _labelled(game, len(index), again))
+    return batch, game.method.draw(len(index), rng)
 
 
-def _extra(game: Game, phase: Phase, again: int) -> Tensor:
+def _labelled(game: Game, n: int, again: int) -> Labelled | None:
+    """At most `n` of the labelled samples, all different, drawn for this step."""
+    known = game.batches.known
+    if not len(known):
+        return None
+    rng = generator("cpu", game.seed, Purpose.LABELLED, game.state.played, again)
+    some = torch.randperm(len(known), generator=rng)[:n].to(game.device)
+    return Labelled(game.batches.at(known[some]), game.batches.labels[some])
+
+
+def _extra(game: Game, n: int, again: int) -> Tensor:
     rng = generator("cpu", game.seed, Purpose.EXTRA, game.state.played, again)
-    return torch.randint(game.samples(phase), (phase.batch_size,), generator=rng).to(game.device)
+    return torch.randint(len(game.batches), (n,), generator=rng).to(game.device)
 
 
 def _move(game: Game, phase: Phase, turn: Turn, batch: Batch, noise: Any, clock: Clock, progress: float) -> None:

@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     SAMPLES = 4  # samples generated after training
     ATTEMPT = 5  # the seed of a game begun again, at (attempt,)
     LOOK = 6  # the samples by which a partition is judged on the way
+    LABELLED = 7  # labelled samples beside a step's batch, at (step, repetition)
 
 
 def generator(device: torch.device | str, seed: int, purpose: Purpose, *place: int) -> torch.Generator:

@@ -59,11 +59,18 @@ EXAMPLES = {
 }  # one task of every kind that presets tell apart
 
 
-class Batch(NamedTuple):
-    """Real samples `(b, *shape)`, scaled to the pixel range; their classes `(b,)` in a phase that is `supervised`."""
+class Labelled(NamedTuple):
+    """Some of the samples `(b, *shape)` that a semi-supervised run is told the classes `(b,)` of."""
 
     inputs: Tensor
-    labels: Tensor | None = None
+    classes: Tensor
+
+
+class Batch(NamedTuple):
+    """Real samples `(b, *shape)`, scaled to the pixel range; in a semi-supervised run, labelled ones beside them."""
+
+    inputs: Tensor
+    labelled: Labelled | None = None
 
 
 class Clock(NamedTuple):
@@ -133,9 +140,9 @@ class Phase:
 
     Rounds take turns too: with several, step t plays round t modulo their number (a costly penalty every fourth step,
     say). `optimizer`: one for all who move, or one by name; they start afresh with every phase. `steps`: the steps of
-    an epoch where it is no pass through the data. `supervised`: the data are the labelled samples alone. `until`: asked
-    before every epoch, given the players and the data; the phase is over once it says so. `frozen`: the players whose
-    batch norm keeps to the statistics it was calibrated with.
+    an epoch where it is no pass through the data. `until`: asked before every epoch, given the players and the data;
+    the phase is over once it says so. `frozen`: the players whose batch norm keeps to the statistics it was calibrated
+    with.
     """
 
     name: str
@@ -144,7 +151,6 @@ class Phase:
     rounds: Sequence[Sequence[Turn]]
     optimizer: Optimizer | Mapping[str, Optimizer]
     steps: int | None = None
-    supervised: bool = False
     until: Callable[[Nets, Batches], bool] | None = None
     frozen: Set[str] = frozenset()
 

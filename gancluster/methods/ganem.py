@@ -71,12 +71,11 @@ class Config(base.Config):
     label_error: float = Field(0.05, ge=0, lt=1, description="error on the labelled samples that E may keep; paper: 0")
     label_epochs: int = Field(20, ge=1, description="at most so many times ten supervised steps after an E-step")
     lr_labels: float = Field(1e-3, gt=0, description="learning rate of supervised steps")
+    label_weight: float = Field(0.0, ge=0, description="extension: weight of the labels in E-steps too")
 
     warp: float = Field(0.0, ge=0, description="extension: strength of the warps under which D and E see samples")
     pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
-    consistency_weight: float = Field(
-        0.0, ge=0, description="extension: E agrees with its average on warped real samples"
-    )
+    consistency_weight: float = Field(0.0, ge=0, description="extension: E agrees with its average on real samples")
     average: float = Field(0.01, gt=0, le=1, description="rate of the average of E's weights, where there is one")
     warmup_epochs: int = Field(0, ge=0, description="extension: epochs of instance discrimination for E's body")
     warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
@@ -122,10 +121,8 @@ class GANEM(base.Method):
         for option in ("m_batch_size", "e_batch_size"):
             size, flag = getattr(config, option), "--" + option.replace("_", "-")
             if config.codes == "balanced" and size % self.k:
-                fitting = math.ceil(size / self.k) * self.k
-                raise UserError(
-                    f"{flag} {size} cannot hold {self.k} clusters equally often: make it {fitting}, or --codes drawn"
-                )
+                mend = f"make it {math.ceil(size / self.k) * self.k}, or --codes drawn"
+                raise UserError(f"{flag} {size} cannot hold {self.k} clusters equally often: {mend}")
 
     # The players and their steps --------------------------------------------------------------------------------------
 
@@ -169,9 +166,8 @@ class GANEM(base.Method):
     def label_step(self, t: int) -> Phase:
         """E learns from the labelled samples until it knows them: before EM, and after every E-step."""
         c, turns = self.config, [Turn("encoder", self.label_loss)]
-        size, optimizer = min(self.task.n_labels, 100), self.optimizer(c.lr_labels, 0)
-        name, until = f"labels {t}", self.knows_labels
-        return Phase(name, c.label_epochs, size, [turns], optimizer, steps=10, supervised=True, until=until)
+        optimizer, until = self.optimizer(c.lr_labels, 0), self.knows_labels
+        return Phase(f"labels {t}", c.label_epochs, min(self.task.n_labels, 100), [turns], optimizer, 10, until)
 
     def optimizer(self, lr: float, t: int) -> Optimizer:
         """As it begins in iteration `t`."""
@@ -243,13 +239,16 @@ class GANEM(base.Method):
             target = torch.softmax(nets.averaged["encoder"](batch.inputs), 1).detach()
             warped = nets["encoder"](self.seen(batch.inputs, noise.warps[0]))
             terms["consistency"] = self.config.consistency_weight * F.cross_entropy(warped, target)
+        if self.config.label_weight and batch.labelled:
+            terms["labels"] = self.config.label_weight * self.label_loss(nets, batch, noise, clock).total
         return Loss(terms, {"correct": (logits.argmax(1) == c).float().mean()})
 
     def label_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
-        """Cross-entropy of E against the labels it was given (section 5.3)."""
-        assert batch.labels is not None
-        logits = nets["encoder"](self.seen(batch.inputs, noise.warps[0]))
-        return Loss({"labels": F.cross_entropy(logits, batch.labels)})
+        """Cross-entropy of E against the labels that it is told (section 5.3)."""
+        assert batch.labelled is not None
+        samples, classes = batch.labelled
+        logits = nets["encoder"](self.seen(samples, Warp(*(numbers[: len(samples)] for numbers in noise.warps[0]))))
+        return Loss({"labels": F.cross_entropy(logits, classes)})
 
     def warmup_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """Extension: two warps of a sample attract, other samples repel."""
@@ -328,7 +327,7 @@ class GANEM(base.Method):
         default = code | {"width": 0.25, "iterations": 6, "m_epochs": min(max(m_epochs, 1), 20), "e_steps": 100}
         default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100), "warmup_batch_size": min(250, n)}
         default |= {"lr_encoder": 2e-4, "encoder_norm": "batch", "consistency_weight": 1.0}
-        default |= {"warp": 1.0, "pixel_noise": 0.1, "label_error": 0.0, "lr_labels": 2e-4}
+        default |= {"warp": 1.0, "pixel_noise": 0.1, "label_error": 0.0, "lr_labels": 2e-4, "label_weight": 1.0}
         paper: dict[str, Any] = {"m_batch_size": 64, "e_batch_size": 256, "codes": "drawn", "optimizer": "rmsprop"}
         paper |= dict.fromkeys(("lr_generator", "lr_discriminator", "lr_encoder"), 2e-4)
         paper |= {"form": "kl", "order": "generator", "prior": "estimated", "encoder_norm": "batch", "label_error": 0.0}
@@ -346,5 +345,6 @@ class GANEM(base.Method):
             "warm-up and k-means start": c.warmup_epochs > 0,
             "warps": c.warp > 0 or c.pixel_noise > 0,
             "consistency": c.consistency_weight > 0,
+            "labels in E-steps": c.label_weight > 0 and self.task.n_labels > 0,
         }
         return [name for name, on in used.items() if on]

@@ -15,8 +15,7 @@ from gancluster.data.batches import Batches
 from gancluster.data.dataset import Known
 from gancluster.engine import checkpoint
 from gancluster.engine.play import Game, Moment, play
-from gancluster.errors import DataError
-from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Row, Task, Turn
+from gancluster.methods.base import Batch, Clock, Labelled, Loss, Modules, Nets, Phase, Row, Task, Turn
 from gancluster.optim import Adam, Linear
 
 ADAM = Adam(Linear(0.1, 0.05))
@@ -25,19 +24,24 @@ PLACE = {row.tobytes(): i for i, row in enumerate(points().inputs)}
 
 
 class Seen(NamedTuple):
-    """What a turn was played on: which samples, their labels, and when."""
+    """What a turn was played on: which samples, which labelled ones beside them, and when."""
 
     samples: list[int]
-    labels: list[int] | None
+    told: list[tuple[int, int]]
     progress: float
+
+
+def places(samples: Tensor) -> list[int]:
+    return [PLACE[row.tobytes()] for row in samples.numpy()]
 
 
 def noting(method: Duel, seen: list[Seen], repeat: int = 1) -> Turn:
     """A turn of the maker that notes what it is played on."""
 
     def noted(nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
-        samples = [PLACE[row.tobytes()] for row in batch.inputs.numpy()]
-        seen.append(Seen(samples, None if batch.labels is None else batch.labels.tolist(), clock.progress.item()))
+        labelled = batch.labelled or Labelled(torch.empty(0), torch.empty(0))
+        told = list(zip(places(labelled.inputs), labelled.classes.tolist(), strict=True))
+        seen.append(Seen(places(batch.inputs), told, clock.progress.item()))
         return method.maker_loss(nets, batch, noise, clock)
 
     return Turn("maker", noted, repeat)
@@ -47,7 +51,7 @@ def varied(n_labels: int = 6) -> Varied:
     return Varied(Options(), Task((2,), 2, N, n_labels=n_labels))
 
 
-def varied_game(seed: int = 0) -> Game:
+def varied_game(seed: int = 32) -> Game:  # a seed that needs labels before and after
     return game(varied(), points(), seed, points().reveal(6, seed))
 
 
@@ -101,36 +105,24 @@ def test_schedules_span_the_steps_that_there_are() -> None:
 # Labelled -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_labelled_phase_draws_labelled_samples_with_their_labels_and_no_other_has_any() -> None:
-    seen: dict[str, list[Seen]] = {"all": [], "labelled": [], "again": []}
-
-    def layout(d: Duel) -> list[Phase]:
-        def phase(name: str, supervised: bool, steps: int | None = None) -> Phase:
-            return Phase(name, 3, 3, [[noting(d, seen[name], repeat=3)]], ADAM, steps, supervised)
-
-        return [phase("all", False), phase("labelled", True), phase("again", True, 10)]
-
-    moments = list(play(game(duel(layout), known=KNOWN)))
-    assert [moment.phase for moment in moments] == ["all"] * 24 + ["labelled"] * 3 + ["again"] * 30
-    assert all(entry.labels is None for entry in seen["all"])
-    assert {i for entry in seen["all"] for i in entry.samples} == set(range(N))
+@pytest.mark.parametrize(("batch_size", "beside"), [(3, 3), (12, 5)])
+def test_labelled_samples_come_beside_every_batch_with_their_labels(batch_size: int, beside: int) -> None:
+    seen: list[Seen] = []
+    layout = lambda d: [Phase("p", 2, batch_size, [[noting(d, seen, repeat=3)]], ADAM, steps=10)]  # noqa: E731
+    list(play(game(duel(layout), known=KNOWN)))
     truth = dict(zip(*map(np.ndarray.tolist, KNOWN), strict=True))
-    for name in ("labelled", "again"):
-        assert {i for entry in seen[name] for i in entry.samples} == set(truth)
-        assert all(entry.labels == [truth[i] for i in entry.samples] for entry in seen[name])
-    own = [entry.samples for entry in seen["again"][2::3]]  # the last repetition is on the step's own batch
-    for epoch in (own[:10], own[10:20], own[20:]):
-        assert np.bincount([i for samples in epoch for i in samples])[KNOWN.samples].tolist() == [6] * 5
-    assert len({tuple(entry.samples) for entry in seen["again"]}) > 30  # the others have batches of their own
+    told = [entry.told for entry in seen]
+    assert len(told) == 60  # the repetitions have labelled samples of their own
+    assert all(len(dict(pairs)) == len(pairs) == beside for pairs in told)
+    assert all(truth[sample] == label for pairs in told for sample, label in pairs)
+    assert {sample for pairs in told for sample, _ in pairs} == set(truth)
+    assert len({tuple(pairs) for pairs in told}) > 30
 
 
-@pytest.mark.parametrize(("known", "there"), [(KNOWN, 5), (None, 0)])
-def test_a_batch_larger_than_the_labelled_samples_is_refused(known: Known | None, there: int) -> None:
-    method = duel(lambda d: [Phase("told", 1, 6, [[Turn("maker", d.maker_loss)]], ADAM, 1, supervised=True)])
-    with pytest.raises(DataError) as caught:
-        game(method, known=known)
-    says = f"the told phase takes batches of 6, but there are {there} labelled samples: lower its batch size, or give "
-    assert str(caught.value) == says + "more samples"
+def test_without_labels_there_are_none_beside_a_batch() -> None:
+    seen: list[Seen] = []
+    list(play(game(duel(lambda d: [Phase("p", 1, 3, [[noting(d, seen)]], ADAM)]))))
+    assert [entry.told for entry in seen] == [[]] * 8
 
 
 # Over by their own rule -----------------------------------------------------------------------------------------------
