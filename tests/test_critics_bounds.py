@@ -89,6 +89,24 @@ def test_a_step_of_sn_gan_is_one_power_iteration_of_the_trees_alone() -> None:
     assert float(sigma) == pytest.approx(float(torch.linalg.svdvals(kernel)[0]))
 
 
+def test_the_steps_of_two_seeds_stacked_are_those_of_each() -> None:
+    critic = named("sn-gan")
+    each = [trees(critic.wrap(nn.Linear(4, 3))) for _ in range(2)]
+    for parameters, _ in each:
+        for value in parameters.values():
+            value.add_(torch.randn(value.shape))
+    stacked = [{name: torch.stack([one[kind][name] for one in each]) for name in each[0][kind]} for kind in (0, 1)]
+
+    def step(parameters: Tree, buffers: Tree) -> Tree:
+        critic.after_step(parameters, buffers)
+        return buffers
+
+    found = torch.func.vmap(step)(*stacked)
+    for k, one in enumerate(each):
+        for name, value in step(*one).items():
+            assert torch.allclose(found[name][k], value)
+
+
 @pytest.mark.parametrize("name", NORMALISED)
 def test_normalised_nets_are_pure_functions_with_the_gradients_of_autograd(name: str) -> None:
     module, x = named(name).wrap(net()), torch.rand(5, 2, 4, 4, dtype=torch.float64)

@@ -64,12 +64,13 @@ def refuse_batch_norm(net: nn.Module, what: str) -> None:
         raise UserError(f"{what} have no meaning for a discriminator with batch norm: take ns-gan, or other networks")
 
 
-def refuse_normalised(net: nn.Module, what: str) -> None:
-    """Raise `UserError` if weights of `net` are parametrised already, so that a bound would not be on what it uses."""
+def refuse_unbounded(net: nn.Module) -> None:
+    """Raise `UserError` if a bound on weights would be none on `net`, for its batch norm or its normalised weights."""
+    refuse_batch_norm(net, "bounds on weights")
     if any(parametrize.is_parametrized(layer) for layer in net.modules()):
         raise UserError(
-            f"{what} have no meaning for a discriminator whose weights are normalised already: take another critic, "
-            "or networks without weight normalisation (compact)"
+            "bounds on weights have no meaning for a discriminator whose weights are normalised already: take another "
+            "critic, or networks without weight normalisation (compact)"
         )
 
 

@@ -19,16 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gancluster.critics.base import (
-    Critic,
-    Inputs,
-    NotNegative,
-    Positive,
-    Times,
-    refuse_batch_norm,
-    refuse_normalised,
-    slope_between,
-)
+from gancluster.critics.base import Critic, Inputs, NotNegative, Positive, Times, refuse_unbounded, slope_between
 from gancluster.optim import Tree
 
 ORIGINAL = "parametrizations.weight.original"
@@ -56,8 +47,7 @@ class WassersteinClipped(Wasserstein):
     clip: Positive = 0.01
 
     def wrap(self, net: nn.Module) -> nn.Module:
-        refuse_batch_norm(net, "clipped weights")
-        refuse_normalised(net, "clipped weights")
+        refuse_unbounded(net)
         return net
 
     @torch.no_grad()
@@ -170,8 +160,7 @@ class UnitSpectral(nn.Module):
 
 def _parametrised(net: nn.Module, by: type[UnitFrobenius] | type[UnitSpectral]) -> nn.Module:
     """`net` with the weights of its linear maps and convolutions parametrised."""
-    refuse_batch_norm(net, "bounded layers")
-    refuse_normalised(net, "bounded layers")
+    refuse_unbounded(net)
     for layer in [layer for layer in net.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]:
         parametrize.register_parametrization(layer, "weight", by(layer.weight))
     return net
