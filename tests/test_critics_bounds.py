@@ -183,6 +183,17 @@ def test_after_every_step_a_clipped_discriminator_is_within_its_bound_and_nobody
     assert moment.played == moment.total
 
 
+def test_through_a_game_sn_gan_keeps_up_with_the_weights_as_they_move(digits: Dataset) -> None:
+    one = game(digits, "sn-gan")
+    start = {name: value.clone() for name, value in one.state.buffers["discriminator"].items()}
+    list(play(one))
+    end, module = one.state.buffers["discriminator"], one.modules["discriminator"]
+    assert not any(torch.equal(value, end[name]) for name, value in start.items() if value.numel() > 1)
+    module.load_state_dict(one.state.players["discriminator"] | end)
+    for weight in weights(module):
+        assert float(torch.linalg.svdvals(weight)[0]) == pytest.approx(1, abs=0.05)
+
+
 @pytest.mark.parametrize("critic", ["wgan", "sn-gan"])
 def test_stopped_and_resumed_it_comes_to_the_same_bytes(critic: str, digits: Dataset, tmp_path: Path) -> None:
     straight, stopped, resumed = (game(digits, critic) for _ in range(3))
