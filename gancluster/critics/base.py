@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from gancluster.networks.blocks import BatchNorm
 from gancluster.optim import Tree
 
 Inputs = tuple[Tensor, ...]
+Net = TypeVar("Net", bound=nn.Module)
 Times = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -45,7 +46,7 @@ class Critic(ABC):
         """A term that keeps `net` smooth, over all its inputs together; `mix` `(b,)` is uniform on [0, 1)."""
         return None
 
-    def wrap(self, net: nn.Module) -> nn.Module:
+    def wrap(self, net: Net) -> Net:
         """`net`, new and untrained, with its weights parametrised in place where this critic bounds them.
 
         Raises `UserError` where the critic has no meaning for such a net: a penalty for one with batch norm, say.

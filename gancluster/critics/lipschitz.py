@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gancluster.critics.base import Critic, Inputs, NotNegative, Positive, Times, refuse_unbounded, slope_between
+from gancluster.critics.base import Critic, Inputs, Net, NotNegative, Positive, Times, refuse_unbounded, slope_between
 from gancluster.optim import Tree
 
 ORIGINAL = "parametrizations.weight.original"
@@ -46,7 +46,7 @@ class WassersteinClipped(Wasserstein):
     repeat: Times = 5
     clip: Positive = 0.01
 
-    def wrap(self, net: nn.Module) -> nn.Module:
+    def wrap(self, net: Net) -> Net:
         refuse_unbounded(net)
         return net
 
@@ -87,7 +87,7 @@ class FrobeniusNorm(Wasserstein):
 
     repeat: Times = 5
 
-    def wrap(self, net: nn.Module) -> nn.Module:
+    def wrap(self, net: Net) -> Net:
         return _parametrised(net, UnitFrobenius)
 
 
@@ -111,7 +111,7 @@ class SpectralNorm(Critic):
     def generator_loss(self, fake: Tensor) -> Tensor:
         return -fake.mean() if self.loss == "hinge" else F.softplus(-fake).mean()
 
-    def wrap(self, net: nn.Module) -> nn.Module:
+    def wrap(self, net: Net) -> Net:
         return _parametrised(net, UnitSpectral)
 
     @torch.no_grad()
@@ -158,7 +158,7 @@ class UnitSpectral(nn.Module):
         return weight / sigma.clamp_min(1e-12)
 
 
-def _parametrised(net: nn.Module, by: type[UnitFrobenius] | type[UnitSpectral]) -> nn.Module:
+def _parametrised(net: Net, by: type[UnitFrobenius] | type[UnitSpectral]) -> Net:
     """`net` with the weights of its linear maps and convolutions parametrised."""
     refuse_unbounded(net)
     for layer in [layer for layer in net.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]:
