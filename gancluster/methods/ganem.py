@@ -333,10 +333,10 @@ class GANEM(base.Method):
         paper |= {"form": "kl", "order": "generator", "prior": "estimated", "encoder_norm": "batch", "label_error": 0.0}
         smoke = code | {"width": 0.125, "iterations": 2, "m_epochs": 1, "e_steps": 5}
         return {
-            "default": Preset("our recipe and extensions; `gancluster train ganem`", default),
-            "author-code": Preset("the released code and nothing else", code),
-            "paper": Preset("as printed, formulas corrected", paper),
-            "smoke": Preset("seconds, to see that all runs; `gancluster train ganem --preset smoke`", smoke),
+            "default": Preset("our recipe: ACC on one CPU core .94 on digits (45 s), .98 on USPS (4 min)", default),
+            "author-code": Preset("the released code and nothing else: days on a CPU; published error: 4.2 %", code),
+            "paper": Preset("as printed, formulas corrected: days on a CPU", paper),
+            "smoke": Preset("seconds, to see that all runs", smoke),
         }
 
     def extensions(self) -> list[str]:
