@@ -18,9 +18,10 @@ from gancluster.data.dataset import Dataset
 from gancluster.engine import checkpoint, device
 from gancluster.engine.play import Game, Moment, assert_finite, play
 from gancluster.engine.randomness import seed_of
-from gancluster.engine.trained import settle
+from gancluster.engine.trained import Trained, settle
 from gancluster.errors import Diverged, Interrupted
 from gancluster.methods.base import Method, Task
+from gancluster.metrics import toys
 from gancluster.runs import Request, Row, Run
 from gancluster.snapshots import Snapshot
 
@@ -182,5 +183,25 @@ def _conclude(attempt: Attempt, dataset: Dataset) -> dict[str, Any]:
             for rule, found in clusters.items()
         },
         "sizes": sizes,
+        **_of_generated(players, dataset, game.seed),
         "warnings": collapse.seen_in_log(game.method, attempt.rows) + collapse.empty(own) + collapse.lopsided(own),
     }
+
+
+def _of_generated(players: Trained, dataset: Dataset, seed: int) -> dict[str, Any]:
+    """What generated points of the plane are worth, as `generated`; nothing for other data, or without a generator.
+
+    As many of every cluster; `w1_of_real`: what as many real points are from the same ones.
+    """
+    k = players.method.task.n_clusters
+    per_cluster = min(1000, len(dataset) // 2) // k
+    if dataset.shape != (2,) or not per_cluster or (samples := players.generate(per_cluster, seed)) is None:
+        return {}
+    points = samples.reshape(-1, 2)
+    real, more = toys.drawn(np.asarray(dataset.inputs), len(points), seed)
+    found: dict[str, float] = {"w1": toys.exact_w1(points, real), "w1_of_real": toys.exact_w1(more, real)}
+    if dataset.modes is not None:
+        centres, deviation = dataset.modes
+        found |= {"modes": len(centres), "modes_covered": toys.modes_covered(points, centres, deviation)}
+        found["high_quality_share"] = toys.high_quality_share(points, centres, deviation)
+    return {"generated": found}

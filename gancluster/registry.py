@@ -21,6 +21,10 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     "methods": {
         "clustergan": "gancluster.methods.clustergan:ClusterGAN",
         "ganem": "gancluster.methods.ganem:GANEM",
+        "infogan": "gancluster.methods.infogan:InfoGAN",
+        "sn-gan": "gancluster.methods.lecture:SNGAN",
+        "wgan": "gancluster.methods.lecture:WGAN",
+        "wgan-gp": "gancluster.methods.lecture:WGANGP",
     },
     "datasets": {
         "digits": "gancluster.data.embedded:DIGITS",

@@ -41,11 +41,23 @@ def show(runs: list[Run], as_json: bool) -> None:
             where = f"attempt {dropped['attempt']} dropped at {dropped['phase']}, epoch {dropped['epoch']}"
             told = f"seed {run.request.seed}: {where}: {'; '.join(dropped['symptoms'])}"
             console.print(told, markup=False, soft_wrap=True)
+        if "generated" in result:
+            told = f"seed {run.request.seed}: generated points: {_of_toy(result['generated'])}"
+            console.print(told, markup=False, soft_wrap=True)
         for warning in result.get("warnings", []):
             console.print(f"warning: seed {run.request.seed}: {warning}", markup=False, soft_wrap=True)
     if extensions := runs[0].result().get("extensions"):
         console.print(f"+ marks what is not in the paper: {', '.join(extensions)}", style="dim", soft_wrap=True)
     console.print(f"runs: {runs[0].folder.parent}", style="dim", soft_wrap=True)
+
+
+def _of_toy(found: dict[str, Any]) -> str:
+    """What a result says of generated points of the plane."""
+    distance = f"W1 {found['w1']:.3f} to the data (real points: {found['w1_of_real']:.3f})"
+    if "modes" not in found:
+        return distance
+    covered = f"{found['modes_covered']} of {found['modes']} modes covered"
+    return f"{covered}, {found['high_quality_share']:.1%} within 3 standard deviations of one, {distance}"
 
 
 def summary(runs: list[Run]) -> dict[str, Any]:

@@ -23,6 +23,13 @@ class Known(NamedTuple):
     labels: NDArray[np.int64]
 
 
+class Modes(NamedTuple):
+    """What a toy was drawn from: Gaussians about `centres` `(k, 2)`, each of standard deviation `deviation`."""
+
+    centres: NDArray[np.float64]
+    deviation: float
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Samples to cluster.
@@ -31,6 +38,7 @@ class Dataset:
     `labels`: int64 `(n,)` in `0 .. n_classes - 1`, -1 where unknown, for scoring only; or None.
     `pixel_range`: what 0 and 255 become before a network sees them (images only); the papers use (0, 1) or (-1, 1).
     `flips`: whether a mirrored image is still the same kind of thing (photographs: yes; digits: no).
+    `modes`: a toy's true ones, by which generated points are judged; as little shown to a method as labels.
     """
 
     name: str
@@ -41,6 +49,7 @@ class Dataset:
     pixel_range: tuple[float, float] = (0.0, 1.0)
     flips: bool = False
     label_names: tuple[str, ...] | None = field(default=None, compare=False)
+    modes: Modes | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -63,7 +72,7 @@ class Dataset:
 
     def unlabelled(self) -> Dataset:
         """The same samples without labels: all that methods and engine are ever handed (the label firewall)."""
-        return replace(self, labels=None, label_names=None)
+        return replace(self, labels=None, label_names=None, modes=None)
 
     def reveal(self, n: int, seed: int) -> Known:
         """The firewall's one gate: `n` labels drawn by `seed`, as many of each class as of any other, give or take one.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gancluster.data.dataset import Dataset, Source, Split, only_whole
+from gancluster.data.dataset import Dataset, Modes, Source, Split, only_whole
 
 SEED = 0
 
@@ -64,7 +64,10 @@ def _gaussians(
     only_whole(name, split)
     labels = np.repeat(np.arange(len(centres), dtype=np.int64), each)
     noise = deviation * np.random.default_rng(SEED).standard_normal((len(labels), 2))
-    return Dataset(name, ((centres[labels] + noise) / divisor).astype(np.float32), labels, len(centres))
+    points = ((centres[labels] + noise) / divisor).astype(np.float32)
+    return Dataset(
+        name, points, labels, len(centres), modes=Modes(centres.astype(np.float64) / divisor, deviation / divisor)
+    )
 
 
 DIGITS = Source("1,797 handwritten digits, 8x8 grey, 10 classes (scikit-learn)", digits)

@@ -1,6 +1,6 @@
 """How good a clustering is; imports neither torch nor scikit-learn, so scoring starts at once."""
 
-from gancluster.metrics import internal, statistics
+from gancluster.metrics import internal, statistics, toys
 from gancluster.metrics.clustering import (
     COMPARABLE,
     accuracy,
@@ -47,4 +47,5 @@ __all__ = [
     "scores",
     "split_queries",
     "statistics",
+    "toys",
 ]
