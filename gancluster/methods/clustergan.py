@@ -144,7 +144,7 @@ class ClusterGAN(base.Method):
             adapt(players["clusterer"], batches.at(order[:LOOK]))
         elif self.config.start == "k-means":
             samples = (batches.at(part) for part in torch.split(order, LOOK))
-            contrast.start_from_kmeans(players["clusterer"], players["head"], samples, self.table, seed)
+            contrast.start_from_kmeans(players["clusterer"], players["head"], samples, "top", 4 * self.table - 2, seed)
 
     def averages(self) -> dict[str, float]:
         return {"clusterer": self.config.average}

@@ -29,16 +29,18 @@ def instance_discrimination(one: Tensor, other: Tensor, temperature: float = 0.5
 
 
 @torch.no_grad()
-def start_from_kmeans(C: nn.Module, head: nn.Module, samples: Iterable[Tensor], table: Tensor, seed: int) -> None:
-    """Let C's last layer read K-means clusters of the head's projections out of C's features, as codes of `table`.
+def start_from_kmeans(
+    C: nn.Module, head: nn.Module, samples: Iterable[Tensor], layer: str, table: Tensor, seed: int
+) -> None:
+    """Let a `layer` of C read K-means clusters of the head's projections out of C's features.
 
-    `table` `(n_clusters, m)`. C stays undecided, about .88 where a code is 1 and .12 elsewhere, so that misplaced
-    samples can still move.
+    `table` `(n_clusters, m)`: what it should say of each. With logits of ±2 C stays undecided, about .88 and .12, so
+    that misplaced samples can still move.
     """
     features = torch.cat([C(part, features=True) for part in samples])
     projections = head(features).cpu().numpy()
     clusters = torch.from_numpy(nearest(projections, kmeans_centres(projections, len(table), seed)))
-    read_out(C.get_submodule("top"), features, 4 * table[clusters].to(features) - 2)
+    read_out(C.get_submodule(layer), features, table[clusters].to(features))
 
 
 @torch.no_grad()

@@ -177,7 +177,8 @@ class GANEM(base.Method):
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
         c, encoder, prior = self.config, players["encoder"], players["prior"]
         if phase == self.phases()[1].name and c.warmup_epochs:
-            contrast.start_from_kmeans(encoder, players["head"], batches.shuffled(seed), torch.eye(self.k), seed)
+            assert isinstance(encoder, gan_em.Classifier)
+            contrast.start_from_kmeans(encoder, players["head"], batches.shuffled(seed), *encoder.start(), seed)
             contrast.number_as_classes(encoder, batches.at(batches.known), batches.labels)
         if c.prior == "estimated":
             prior.get_buffer("phi").copy_(self.shares(phase, encoder, batches.shuffled(seed)))
@@ -293,7 +294,7 @@ class GANEM(base.Method):
 
     def features(self, nets: Nets, inputs: Tensor) -> Tensor:
         """What E's last layer is given `(b, d)`: the `--bottleneck`, where there is one (section 5.1)."""
-        return nets["encoder"](inputs, features=True)
+        return nets["encoder"](inputs, narrow=True)
 
     def centres(self, embedding: Embedding, seed: int) -> Embedding:
         """None: E decides by itself."""

@@ -6,11 +6,13 @@ every number of channels and features, so that a quarter of the printed networks
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancluster.errors import UserError
@@ -36,6 +38,7 @@ class Plan(NamedTuple):
 GREY = Plan((64, 128, 256), (1024,), (1024,), (128, 64))  # the released code's, for MNIST
 COLOUR = Plan((64, 128, 256), (1024,), (), (128, 64, 32))  # Table 5, for SVHN
 FACES = Plan((128, 256, 512, 1024), (3,), (), (1024, 512, 256, 128))  # Table 6, its strides mended (erratum G15)
+SHARPNESS = 10.0  # of the nearest place among those on the circle: ten neighbours' logits are 2 apart
 DENSE = Plan((), (1024, 1024), (1024, 1024), ())  # ours, for vectors and for images below 16x16
 
 
@@ -63,15 +66,43 @@ class Affine(nn.Module):
 
 
 class Classifier(nn.Module):
-    """D and E: x `(b, *shape)` → raw logits `(b, outputs)`. `features=True` gives what comes before the last layer."""
+    """D and E: x `(b, *shape)` → raw logits `(b, outputs)`.
 
-    def __init__(self, body: nn.Sequential, n_features: int, outputs: int) -> None:
+    `features=True` gives what the body makes of x, `narrow=True` what the last layer is given: the same, unless there
+    is a bottleneck between them.
+    """
+
+    def __init__(self, body: nn.Sequential, n_features: int, outputs: int, bottleneck: int | None) -> None:
         super().__init__()
-        self.body, self.n_features, self.top = body, n_features, nn.Linear(n_features, outputs)
+        self.body, self.n_features = body, n_features
+        self.bottleneck = nn.Identity() if bottleneck is None else nn.Linear(n_features, bottleneck)
+        self.top = nn.Linear(bottleneck or n_features, outputs)
 
-    def forward(self, x: Tensor, features: bool = False) -> Tensor:
+    def forward(self, x: Tensor, features: bool = False, narrow: bool = False) -> Tensor:
         hidden: Tensor = self.body(x)
-        return hidden if features else self.top(hidden)
+        if features:
+            return hidden
+        hidden = self.bottleneck(hidden)
+        return hidden if narrow else self.top(hidden)
+
+    @torch.no_grad()
+    def start(self) -> tuple[str, Tensor]:
+        """The layer that should tell clusters from the features, and what of each, `(outputs, units)`.
+
+        Without a bottleneck it is the last one, with logits ±2. With one each cluster gets a place there: on a line, on
+        a circle, or an axis of its own where there are enough; the last layer is set to ask which place is nearest.
+        """
+        if not isinstance(self.bottleneck, nn.Linear):
+            return "top", 4 * torch.eye(self.top.out_features) - 2
+        k, units = self.top.weight.shape
+        places, angles = torch.eye(k, units), torch.arange(k) * 2 * math.pi / k
+        if units < k:
+            places = F.pad(torch.stack([angles.cos(), angles.sin()], 1), (0, units - 2))
+        if units == 1:
+            places = torch.linspace(-1, 1, k)[:, None]
+        self.top.weight.copy_(SHARPNESS * places)
+        self.top.bias.copy_(-SHARPNESS / 2 * places.square().sum(1))
+        return "bottleneck", places
 
 
 def classifier(
@@ -88,9 +119,7 @@ def classifier(
     for more in scaled(plan.hidden, width):
         layers += [nn.Linear(features, more), *normalised(more, norm), nn.LeakyReLU(0.2)]
         features = more
-    if bottleneck is not None:
-        layers.append(nn.Linear(features, bottleneck))
-    return initialised(Classifier(nn.Sequential(*layers), bottleneck or features, outputs), width)
+    return initialised(Classifier(nn.Sequential(*layers), features, outputs, bottleneck), width)
 
 
 def generator(shape: tuple[int, ...], code: int, pixel_range: tuple[float, float], width: float = 1.0) -> nn.Sequential:

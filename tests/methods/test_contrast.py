@@ -48,7 +48,7 @@ def test_a_start_from_kmeans_gives_samples_the_codes_of_their_clusters_undecided
     C, table = networks.players((6,), 12, 3, (0.0, 1.0)).clusterer, block_table(3, 12)
     projection = head(C.n_features)
     samples = 4 * torch.eye(3, 6)[torch.arange(300) % 3] + 0.1 * torch.randn(300, 6)
-    start_from_kmeans(C, projection, samples.split(100), table, seed=0)
+    start_from_kmeans(C, projection, samples.split(100), "top", 4 * table - 2, seed=0)
     projections = projection(torch.cat([C(part, features=True) for part in samples.split(100)])).detach().numpy()
     clusters = torch.from_numpy(nearest(projections, kmeans_centres(projections, 3, seed=0)))
     codes = torch.cat([C(part) for part in samples.split(100)]).detach()

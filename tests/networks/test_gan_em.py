@@ -88,7 +88,8 @@ def test_players_take_and_give_the_shapes_they_promise(shape: tuple[int, ...]) -
         E = gan_em.classifier(shape, 4, "affine", 0.25, bottleneck=2)
         x = torch.empty(5, *shape)
         assert E(x).shape == (5, 4)
-        assert E(x, features=True).shape == (5, E.n_features) == (5, 2)
+        assert E(x, features=True).shape == (5, E.n_features)
+        assert E(x, narrow=True).shape == (5, 2)
         assert gan_em.generator(shape, 7, (0.0, 1.0), 0.25)(torch.empty(5, 7)).shape == x.shape
 
 
@@ -133,7 +134,18 @@ def test_a_bottleneck_is_a_linear_layer_between_the_hidden_one_and_the_last(unit
     with torch.device("meta"):
         E = gan_em.classifier(MNIST, 10, "affine", bottleneck=units)
         assert maps(E, torch.empty(2, *MNIST))[-3:] == [(1024,), (units,), (10,)]
-        assert isinstance(E.body[-1], nn.Linear)
+        assert isinstance(E.bottleneck, nn.Linear)
+
+
+@pytest.mark.parametrize(("k", "units"), [(10, None), (10, 2), (10, 1), (10, 100), (3, 3)])
+def test_a_partition_read_into_the_layer_that_starts_is_told_by_the_last_one(k: int, units: int | None) -> None:
+    E = gan_em.classifier((1, 16, 16), k, "none", 0.25, units)
+    layer, table = E.start()
+    logits = table if layer == "top" else E.top(table).detach()
+    assert logits.argmax(1).tolist() == list(range(k))
+    if units == 2:
+        second = logits.topk(2).values[:, 1]
+        assert (logits.max(1).values - second).tolist() == pytest.approx([1.91] * 10, abs=0.01)
 
 
 @pytest.mark.parametrize("width", [1.0, 0.25])
