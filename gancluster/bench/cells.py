@@ -1,0 +1,46 @@
+"""Cells: one run asked of a table, and what became of it; both travel and rest as plain JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from gancluster.data.dataset import Split
+
+Status = Literal["finished", "failed", "no data", "waiting"]
+
+
+class Cell(BaseModel):
+    """One run asked of a table; `options`: the method's own, critic included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str
+    dataset: str
+    preset: str = "default"
+    options: dict[str, Any] = {}
+    seed: int = 0
+    clusters: int | None = None
+    limit: int | None = None
+    split: Split = "all"
+    labels: int = 0
+
+
+class Outcome(BaseModel):
+    """What became of a cell.
+
+    `reason`: why it failed, or how to get its data. `row`: the method's name, with a + where extensions are in use.
+    `scores`: by the paper's rule. `run`: its folder below the runs' root.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cell: Cell
+    status: Status
+    reason: str = ""
+    row: str = ""
+    scores: dict[str, float] = {}
+    seconds: float = 0.0
+    machine: str = ""
+    run: str = ""
