@@ -67,10 +67,14 @@ class Labelled(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Real samples `(b, *shape)`, scaled to the pixel range; in a semi-supervised run, labelled ones beside them."""
+    """Real samples `(b, *shape)`, scaled to the pixel range, and where they are stored, `index` `(b,)`.
+
+    In a semi-supervised run, `labelled` ones beside them.
+    """
 
     inputs: Tensor
     labelled: Labelled | None = None
+    index: Tensor | None = None
 
 
 class Clock(NamedTuple):

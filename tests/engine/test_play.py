@@ -185,6 +185,19 @@ def test_an_incomplete_last_batch_is_left_out() -> None:
         assert len(order) == len(set(order)) == 21
 
 
+def test_a_batch_tells_where_its_samples_are_stored() -> None:
+    stored, seen = torch.from_numpy(points().inputs), list[Batch]()
+
+    def noted(nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
+        seen.append(batch)
+        return Loss({"size": nets["seeker"](batch.inputs).square().mean()})
+
+    turns = [Turn("seeker", noted, repeat=2)]
+    list(play(game(duel(lambda method: [Phase("only", 1, 8, [turns], Adam(Linear(0.1, 0.1)))]))))
+    assert len(seen) == 6
+    assert all(batch.index is not None and torch.equal(stored[batch.index], batch.inputs) for batch in seen)
+
+
 class Recorder:
     """An optimiser that notes its learning rates and the phase's fresh memories, and moves nobody."""
 
