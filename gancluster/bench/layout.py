@@ -1,0 +1,169 @@
+"""A table as data: its rows, its columns, the figures printed where they cross, and the cells that measure the same.
+
+A cell's outcome must hold the scores that its columns name: those of `metrics.scores`, taken on the test split where a
+run has labels and the split `train`; and, where a column is about retrieval, `mAP/32` and the like: a score of
+`metrics.retrieval_scores` as expected over ties, and the bits. Table 3 asks for shallow hashes in the place of methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Literal
+
+from gancluster import registry
+from gancluster.bench.budgets import SEEDS, Budget, reduced
+from gancluster.bench.cells import Cell
+from gancluster.bench.published import Figure
+from gancluster.data.celeba import ATTRIBUTES
+from gancluster.errors import UserError
+from gancluster.hashing import HASHES
+
+EVERY_ATTRIBUTE = "celeba:*"  # stands for 40 cells, whose mean is the score
+
+
+@dataclass(frozen=True)
+class Row:
+    """A system, as it is called in print; `cell`: how it is run here (fields of `Cell`), None where it is not.
+
+    `scores`: scores that stand for a column's, where this row is counted otherwise. `floor`: a row of ours, that any
+    method has to beat.
+    """
+
+    title: str
+    cell: Mapping[str, Any] | None = None
+    scores: Mapping[str, str] | None = None
+    floor: bool = False
+    note: str = ""
+
+    @property
+    def method(self) -> str:
+        return str((self.cell or {}).get("method", ""))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric on a data set, both as printed; `cell`: what it adds to a row's cell.
+
+    `score`: a key of an outcome's scores, or `1 - key`; "" where nothing here measures it. `only_printed`: it is
+    measured only where a figure is printed.
+    """
+
+    dataset: str
+    metric: str
+    score: str
+    cell: Mapping[str, Any]
+    unit: Literal["fraction", "percent", "count"] = "fraction"
+    decimals: int = 3
+    only_printed: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.dataset} {self.metric}"
+
+    @property
+    def scale(self) -> int:
+        return 100 if self.unit == "percent" else 1
+
+    def value(self, scores: Mapping[str, float], row: Row) -> float | None:
+        """The row's score in the unit of print; None where it was not scored, for want of labels say."""
+        score = (row.scores or {}).get(self.score, self.score)
+        found = scores.get(score.removeprefix("1 - "))
+        if found is None:
+            return None
+        return self.scale * (1 - found if score.startswith("1 - ") else found)
+
+
+@dataclass(frozen=True)
+class Table:
+    """`figures`: what is printed, by title of row and key of column. `paper`: "" for a table that no paper has."""
+
+    name: str
+    paper: str
+    title: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    figures: Mapping[tuple[str, str], Figure]
+    notes: tuple[str, ...] = ()
+    seeds: int | None = None
+
+    def figure(self, row: Row, column: Column) -> Figure | None:
+        return self.figures.get((row.title, column.key))
+
+    def asked(self, row: Row, column: Column) -> tuple[Cell, ...]:
+        """The cells whose mean score stands here, at seed 0; none where nothing is to be run."""
+        if not row.method or not column.score or (column.only_printed and self.figure(row, column) is None):
+            return ()
+        fields = {**column.cell, **(row.cell or {})}
+        names = [f"celeba:{a}" for a in ATTRIBUTES] if fields["dataset"] == EVERY_ATTRIBUTE else [fields["dataset"]]
+        return tuple(Cell(**fields | {"dataset": name}) for name in names)
+
+    def cells(
+        self,
+        budget: Budget = "full",
+        methods: Sequence[str] = (),
+        datasets: Sequence[str] = (),
+        seeds: int | None = None,
+    ) -> list[Cell]:
+        """What is to be run, each cell once, seed by seed: interrupted, a table holds all rows of fewer seeds."""
+        table, seeds = self.narrowed(methods, datasets), seeds or self.seeds or SEEDS[budget]
+        places = product(table.rows, table.columns)
+        once = {cell.model_dump_json(): cell for place in places for cell in table.asked(*place) if not lacking(cell)}
+        found = [reduced(cell, budget) for cell in once.values()]
+        return [cell.model_copy(update={"seed": seed}) for seed in range(seeds) for cell in found]
+
+    def narrowed(self, methods: Sequence[str] = (), datasets: Sequence[str] = ()) -> Table:
+        """Only those rows and columns; a method or a data set that the table does not have is added to it."""
+        rows = tuple(row for name in methods for row in self._rows(name)) if methods else self.rows
+        table = replace(self, rows=_once(rows))
+        if not datasets:
+            return table
+        if any("dataset" not in column.cell for column in self.columns):  # then each row has its own
+            named = tuple(row for row in table.rows if _is(datasets, row.title, (row.cell or {}).get("dataset")))
+            return _filled(replace(table, rows=named), datasets)
+        columns = tuple(column for name in datasets for column in self._columns(name))
+        return _filled(replace(table, columns=_once(columns)), datasets)
+
+    def _rows(self, name: str) -> Iterator[Row]:
+        named = [row for row in self.rows if _is([name], row.title, row.method)]
+        if not named and name not in registry.origins("methods"):
+            known = {row.method or row.title for row in self.rows} | set(registry.origins("methods"))
+            raise UserError(registry.unknown("method", name, known, "gancluster methods"))
+        yield from named or [Row(name, {"method": name})]
+
+    def _columns(self, name: str) -> Iterator[Column]:
+        named = [column for column in self.columns if _is([name], column.dataset, column.cell["dataset"])]
+        yield from named
+        if not named:
+            first = [c for c in self.columns if c.dataset == self.columns[0].dataset and not c.only_printed]
+            yield from (replace(c, dataset=name, cell={**c.cell, "dataset": name}) for c in first)
+
+
+def lacking(cell: Cell) -> str:
+    """Why a cell cannot be run, whatever the data: "" where it can."""
+    if cell.method in HASHES:
+        return ""
+    if cell.method not in registry.origins("methods"):
+        return f"there is no method {cell.method} here"
+    if not cell.labels and not cell.options:
+        return ""
+    method = registry.find("methods", cell.method)
+    if cell.labels and not method.semi_supervised:
+        return f"{cell.method} learns without labels"
+    unknown = cell.options.keys() - method.config_type.model_fields.keys()
+    return f"{cell.method} has no {', '.join(sorted(unknown))}" if unknown else ""
+
+
+def _is(names: Iterable[str], *known: str | None) -> bool:
+    return not {name.lower() for name in names}.isdisjoint(name.lower() for name in known if name)
+
+
+def _once(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(item for i, item in enumerate(items) if item not in items[:i])
+
+
+def _filled(table: Table, datasets: Sequence[str]) -> Table:
+    if not table.rows or not table.columns:
+        raise UserError(f"{table.name} has nothing on {', '.join(datasets)}: leave out --datasets to see what it has")
+    return table
