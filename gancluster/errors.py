@@ -13,6 +13,10 @@ class DataError(UserError):
     """A data set that is missing, unreadable, or unfit for what was asked of it."""
 
 
+class DataMissing(DataError):
+    """A data set that exists but is not here; the message says how to get it."""
+
+
 class RunError(UserError):
     """A run folder that is missing, damaged, of another version, or that cannot be written."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from gancluster.data.dataset import Dataset, Source, Split, only_whole, require_finite
 from gancluster.data.files import from_folder, from_npz
 from gancluster.data.reading import reason
-from gancluster.errors import DataError, UnknownName, UserError
+from gancluster.errors import DataError, DataMissing, UnknownName, UserError
 from gancluster.registry import find, origins
 
 
@@ -41,7 +41,8 @@ def load(name: str, data_dir: Path, split: Split = "all", limit: int | None = No
     """The data set called `name`, or the one in the .npz or folder of images at the path `name`.
 
     `limit` samples are drawn by `seed` without replacement and without a look at labels, and stay in stored order.
-    Raises `DataError` where it is missing, unreadable or unfit, `UnknownName` where there is no such data set.
+    Raises `DataMissing` where it is not here, `DataError` where it is unreadable or unfit, `UnknownName` where there
+    is no such data set.
     """
     dataset = checked(to_predict(name, data_dir, split))
     if limit is None:
@@ -157,7 +158,7 @@ def _source(name: str) -> Source:
 def _by_name(name: str, data_dir: Path, split: Split) -> Dataset:
     source = _source(name)
     if source.files is not None and not source.files(data_dir):
-        raise DataError(_missing(name, source, data_dir))
+        raise DataMissing(_missing(name, source, data_dir))
     return source.read(data_dir, split)
 
 
