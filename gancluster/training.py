@@ -133,7 +133,7 @@ def train(run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_e
     if run.status != "unfinished":
         return run.result()
     device.use_threads(run.request.threads)
-    with _stop_signals() as stop:
+    with stop_signals() as stop:
         result = carry_out(run, dataset, watch, save_every, stop)
     run.finish(result)
     return result
@@ -156,7 +156,7 @@ def assign(run: Run, dataset: Dataset) -> NDArray[np.int64]:
 
 
 @contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
+def stop_signals() -> Iterator[threading.Event]:
     """An event that the first SIGINT or SIGTERM sets, so that training stops between steps; the second acts at once."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
