@@ -8,7 +8,7 @@ called it may log, save, or stop there.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +21,7 @@ from torch.func import functional_call
 from gancluster.data.batches import Batches
 from gancluster.engine.randomness import Purpose, generator
 from gancluster.errors import DataError, Diverged
-from gancluster.methods.base import Batch, Clock, Labelled, Loss, Method, Nets, Phase, Row, Turn
+from gancluster.methods.base import Batch, Clock, Labelled, Loss, Method, Modules, Nets, Phase, Row, Turn
 from gancluster.optim import Memory, Tree, clip_norm
 
 
@@ -78,17 +78,29 @@ class Game:
     @torch.no_grad()
     def enter_phase(self) -> None:
         """Begin the phase that the clock stands in: what the method takes from the data, averages, memories."""
-        state = self.state
         if not self.is_over:
-            for name, module in self.modules.items():
-                module.train().load_state_dict(state.players[name] | state.buffers[name])
-            before = state.players
-            self.method.enter(self.phases[state.phase].name, self.modules, self.batches, self.seed)
-            state.players = {name: _owned(module.named_parameters()) for name, module in self.modules.items()}
-            state.buffers = {name: _owned(module.named_buffers()) for name, module in self.modules.items()}
-            self.carry_averages(before)
+            self.take(self.method.enter)
+            self.renew()
         self.fresh_memories()
         self.freeze()
+
+    @torch.no_grad()
+    def renew(self) -> None:
+        """What the method takes from the data again before every epoch, if anything."""
+        if type(self.method).renew is not Method.renew:
+            self.take(self.method.renew)
+            self.freeze()
+
+    def take(self, set_players: Callable[[str, Modules, Batches, int], None]) -> None:
+        """Let the method set players as they stand, given the data."""
+        state = self.state
+        for name, module in self.modules.items():
+            module.train().load_state_dict(state.players[name] | state.buffers[name])
+        before = state.players
+        set_players(self.phases[state.phase].name, self.modules, self.batches, self.seed)
+        state.players = {name: _owned(module.named_parameters()) for name, module in self.modules.items()}
+        state.buffers = {name: _owned(module.named_buffers()) for name, module in self.modules.items()}
+        self.carry_averages(before)
 
     def carry_averages(self, before: dict[str, Tree]) -> None:
         """Averages go on through phases; those of players whose weights have just been set begin anew at these."""
@@ -266,6 +278,8 @@ def _close_epoch(game: Game, phase: Phase) -> Row:
     state.epoch, state.step, state.rows = state.epoch + 1, 0, state.rows + 1
     if state.epoch == phase.epochs:
         game.next_phase()
+    else:
+        game.renew()
     game.pass_over()
     return row
 

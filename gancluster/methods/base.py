@@ -203,6 +203,12 @@ class Method(ABC):
         Any randomness comes from `seed`. The average of a player whose weights this changes begins anew.
         """
 
+    def renew(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:  # noqa: B027
+        """Set what players take from the data before every epoch of `phase`, the first too: a target, a mixture.
+
+        As `enter` otherwise; optimisers go on with what they remember.
+        """
+
     def averages(self) -> dict[str, float]:
         """Rate of the exponential average of each player whose weights are averaged."""
         return {}

@@ -311,6 +311,32 @@ def test_a_method_takes_what_it_wants_from_the_data_when_a_phase_begins() -> Non
     torch.testing.assert_close(one.state.players["maker"]["bias"], mean + 2)
 
 
+def test_a_method_takes_what_it_wants_before_every_epoch_and_optimisers_remember() -> None:
+    seen: list[str] = []
+
+    class Renewing(Duel):
+        def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
+            seen.append(f"enter {phase}")
+
+        def renew(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
+            assert (len(batches), seed) == (24, 5)
+            seen.append(f"renew {phase}")
+            players["maker"].get_parameter("bias").fill_(len(seen))
+
+    recorder = Recorder(Linear(0.1, 0.1))
+    method = Renewing(duel().config, duel().task)
+    rounds = [[Turn("seeker", method.seeker_loss)]]
+    method.layout = lambda: [Phase("one", 2, 8, rounds, recorder), Phase("two", 1, 8, rounds, recorder)]
+    one = game(method, seed=5)
+    assert one.state.players["maker"]["bias"].tolist() == [2, 2]
+    for moment in play(one):
+        seen.append(f"step {moment.played}")
+    steps = [f"step {i + 1}" for i in range(9)]
+    wanted = ["enter one", "renew one", *steps[:2], "renew one", *steps[2:5], "enter two", "renew two", *steps[5:]]
+    assert seen == wanted
+    assert recorder.counts == [1, 2, 3, 4, 5, 6, 1, 2, 3]
+
+
 def played(seed: int) -> dict[str, Tensor]:
     one = game(seed=seed)
     list(play(one))
