@@ -22,7 +22,7 @@ from gancluster.data.batches import Batches
 from gancluster.engine.randomness import Purpose, generator
 from gancluster.errors import DataError, Diverged
 from gancluster.methods.base import Batch, Clock, Labelled, Loss, Method, Modules, Nets, Phase, Row, Turn
-from gancluster.optim import Memory, Tree, clip_norm
+from gancluster.optim import Memory, Sampler, Tree, clip_norm
 
 
 @dataclass
@@ -205,10 +205,12 @@ def _play_step(game: Game, phase: Phase, index: Tensor, progress: float) -> None
     """Every turn of the step's round on one batch; a turn's earlier repetitions get batches of their own."""
     shared = _hand(game, index, 0)
     clock = Clock(torch.tensor(progress, device=game.device))
-    for turn in phase.rounds[game.state.played % len(phase.rounds)]:
+    for place, turn in enumerate(phase.rounds[game.state.played % len(phase.rounds)]):
         for again in reversed(range(turn.repeat)):
             batch, noise = shared if again == 0 else _hand(game, _extra(game, len(index), again), again)
-            _move(game, phase, turn, batch, noise, clock, progress)
+            loss, gradients = _slopes(game, turn, batch, noise, clock)
+            _move(game, phase, turn, gradients, progress, (game.state.played, place, again))
+            _remember(game.state, turn.movers[0], loss)
 
 
 def _hand(game: Game, index: Tensor, again: int) -> tuple[Batch, Any]:
@@ -233,23 +235,33 @@ def _extra(game: Game, n: int, again: int) -> Tensor:
     return torch.randint(len(game.batches), (n,), generator=rng).to(game.device)
 
 
-def _move(game: Game, phase: Phase, turn: Turn, batch: Batch, noise: Any, clock: Clock, progress: float) -> None:
-    """One step of the turn's players down its loss, everybody else standing still."""
+def _slopes(game: Game, turn: Turn, batch: Batch, noise: Any, clock: Clock) -> tuple[Loss, dict[str, Tree]]:
+    """The turn's loss and its gradient in each of its players, everybody else standing still."""
     state = game.state
     moving = {m: {name: w.detach().requires_grad_() for name, w in state.players[m].items()} for m in turn.movers}
     with game.precision():
         loss = turn.loss(game.nets(moving), batch, noise, clock)
     weights = [w for tree in moving.values() for w in tree.values()]
     gradients = iter(torch.autograd.grad(loss.total, weights, materialize_grads=True))
-    for mover in turn.movers:
-        optimizer, gradient = phase.optimizer_of(mover), {name: next(gradients) for name in moving[mover]}
+    return loss, {mover: {name: next(gradients) for name in tree} for mover, tree in moving.items()}
+
+
+def _move(
+    game: Game, phase: Phase, turn: Turn, gradients: dict[str, Tree], progress: float, place: tuple[int, int, int]
+) -> None:
+    """One step of each of the turn's players; a sampler's is disturbed by numbers of its own, told by `place`."""
+    state = game.state
+    for i, mover in enumerate(turn.movers):
+        optimizer, memory, gradient = phase.optimizer_of(mover), state.memories[mover], gradients[mover]
+        lr = optimizer.lr.at(progress)
         if optimizer.clip is not None:
             clip_norm(gradient, optimizer.clip)
-        optimizer.step(state.players[mover], gradient, state.memories[mover], optimizer.lr.at(progress))
+        if isinstance(optimizer, Sampler):
+            optimizer.refresh(memory, lr, generator(game.device, game.seed, Purpose.SAMPLER, *place, i))
+        optimizer.step(state.players[mover], gradient, memory, lr)
         if turn.after is not None:
             turn.after(state.players[mover], state.buffers[mover])
         _follow(game, mover)
-    _remember(state, turn.movers[0], loss)
 
 
 def _follow(game: Game, mover: str) -> None:

@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     ATTEMPT = 5  # the seed of a game begun again, at (attempt,)
     LOOK = 6  # the samples by which a partition is judged on the way
     LABELLED = 7  # labelled samples beside a step's batch, at (step, repetition)
+    SAMPLER = 8  # what disturbs a player whose optimiser samples, at (step, turn, repetition, mover)
 
 
 def generator(device: torch.device | str, seed: int, purpose: Purpose, *place: int) -> torch.Generator:
