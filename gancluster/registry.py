@@ -20,6 +20,7 @@ Kind = Literal["methods", "datasets", "critics"]
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "methods": {
         "clustergan": "gancluster.methods.clustergan:ClusterGAN",
+        "clustergan-latent": "gancluster.methods.clustergan_latent:ClusterGANLatent",
         "ganem": "gancluster.methods.ganem:GANEM",
         "infogan": "gancluster.methods.infogan:InfoGAN",
         "sn-gan": "gancluster.methods.lecture:SNGAN",

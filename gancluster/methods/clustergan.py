@@ -9,6 +9,7 @@ discriminator D sees pairs, and asks which player made them:
 When D cannot tell (Eq. 2), C inverts G, and C's codes of real data are distributed as the prior's: disjoint blocks, one
 a cluster, equally often. Minimum entropy (Eq. 3) makes C decide, self-paced and balanced over clusters (Eq. 5-6);
 consistency (Eq. 7) makes it decide alike for a sample and its augmentation. Clusters are K-means of C's codes.
+The AAAI 2019 paper called ClusterGAN is another method: clustergan_latent.py.
 
 What the paper does not have is marked *extension*: `default` uses it, `paper` does not. Where the paper's formulas are
 wrong (errata B1, B7, B9, B11) ours are corrected; `--form printed --critic gan --blur additive` plays them as printed.

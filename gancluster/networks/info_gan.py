@@ -87,10 +87,10 @@ class Verdict(nn.Module):
         return logit
 
 
-def recogniser(
-    shape: tuple[int, ...], n_clusters: int, n_codes: int, norm: Norm = "batch", width: float = 1.0, leak: float = 0.1
-) -> Recogniser:
-    """Q for samples of `shape`; `norm` is the trunk's, and spares its first layer."""
+def trunk(
+    shape: tuple[int, ...], norm: Norm = "batch", width: float = 1.0, leak: float = 0.1
+) -> tuple[nn.Sequential, int]:
+    """x `(b, *shape)` → features `(b, f)`, and f; `norm` spares the first layer."""
     plan, sizes = plan_for(shape), list(shape)
     layers: list[nn.Module] = []
 
@@ -107,7 +107,14 @@ def recogniser(
     for more in scaled(plan.hidden, width):
         add(nn.Linear(features, more), more)
         features = more
-    return Recogniser(nn.Sequential(*layers), features, n_clusters, n_codes, leak)
+    return nn.Sequential(*layers), features
+
+
+def recogniser(
+    shape: tuple[int, ...], n_clusters: int, n_codes: int, norm: Norm = "batch", width: float = 1.0, leak: float = 0.1
+) -> Recogniser:
+    """Q for samples of `shape`; `norm` is the trunk's."""
+    return Recogniser(*trunk(shape, norm, width, leak), n_clusters, n_codes, leak)
 
 
 def generator(shape: tuple[int, ...], code: int, pixel_range: tuple[float, float], width: float = 1.0) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""K-means of embeddings at unit length."""
+"""K-means of embeddings, at unit length and as they are."""
 
 from __future__ import annotations
 
@@ -40,3 +40,11 @@ def test_the_same_seed_gives_the_same_centres() -> None:
 
 def test_rows_of_length_zero_stay() -> None:
     assert np.array_equal(unit_length(np.zeros((2, 3), np.float32)), np.zeros((2, 3)))
+
+
+def test_lengths_tell_clusters_apart_where_they_are_kept() -> None:
+    rng = np.random.default_rng(0)
+    which = rng.integers(0, 2, 200)
+    embedding = (np.array([[1.0, 1.0], [5.0, 5.0]])[which] + 0.1 * rng.standard_normal((200, 2))).astype(np.float32)
+    clusters = nearest(embedding, kmeans_centres(embedding, 2, seed=0, unit=False), unit=False)
+    assert len({(int(a), int(b)) for a, b in zip(which, clusters, strict=True)}) == 2

@@ -1,0 +1,265 @@
+"""The other ClusterGAN: *Latent Space Clustering in Generative Adversarial Networks* (Mukherjee et al., AAAI 2019).
+
+A GAN whose latent space is made of clusters, and an encoder that finds its way back. A code is noise and a class,
+z = (z_n, z_c) with z_n ~ N(0, σ² I) and z_c one-hot; the generator G(z) makes samples of it; the discriminator D tells
+them from real ones; the encoder E(x) tells z_n and the class.
+
+    min over G and E, max over D, of   V(D, G) + β_n E ‖z_n - E(G(z))_n‖² + β_c E H(z_c, E(G(z))_c)
+
+V is the game of `critic`, WGAN-GP's in the paper. σ is small, .1 beside the class's 1, so that codes of two classes do
+not overlap. Two turns: D takes its steps, then G and E one together. Clusters are K-means of E's codes of real samples.
+
+`clustergan` is the CVPR paper of that name: clustergan.py. What the paper does not have is marked *extension*.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from gancluster import critics
+from gancluster.data.batches import Batches
+from gancluster.data.warp import Warp, draw_warp, warp
+from gancluster.methods import base, codes, contrast
+from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.methods.kmeans import kmeans_centres, nearest
+from gancluster.networks import info_gan, latent_gan
+from gancluster.optim import Adam, Linear
+
+STEPS = 500_000  # of G and E in the released code
+
+
+class Config(base.Config):
+    """Its options; the defaults are the released code's, for MNIST."""
+
+    epochs: int = Field(10, ge=1, description="passes of the game through the data; released code: 500,000 steps")
+    batch_size: int = Field(64, ge=2, description="samples in a batch")
+    lr: float = Field(1e-4, gt=0, description="Adam's learning rate, of all players")
+    lr_end: float = Field(1.0, ge=0, description="learning rate at the end, of that at the start (linear between)")
+    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first decay")
+    beta2: float = Field(0.9, ge=0, lt=1, description="Adam's second decay")
+
+    critic: str = Field("wgan-gp", description=critics.HELP)
+    encoder_norm: info_gan.Norm = Field("none", description="batch norm in E; paper: none")
+    width: float = Field(1.0, gt=0, le=4, description="channels and features of all networks, of the printed ones")
+
+    codes: Literal["balanced", "drawn"] = Field("drawn", description="classes of a batch: equally often, or drawn")
+    noise_size: int = Field(30, ge=1, description="length of z_n")
+    noise: float = Field(0.1, gt=0, description="σ, the standard deviation of z_n")
+    noise_weight: float = Field(10.0, ge=0, description="β_n: weight of z_n's squared error, a mean over its length")
+    class_weight: float = Field(10.0, ge=0, description="β_c: weight of the class's cross-entropy")
+
+    warp: float = Field(0.0, ge=0, description="extension: strength of the warps under which D and E see samples")
+    pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
+    consistency_weight: float = Field(
+        0.0, ge=0, description="extension: E agrees with its average on warped real samples"
+    )
+    average: float = Field(0.01, gt=0, le=1, description="rate of the average of E's weights, where there is one")
+    warmup_epochs: int = Field(
+        0, ge=0, description="extension: epochs of instance discrimination, then a K-means start"
+    )
+    warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
+    lr_warmup: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
+
+
+class Noise(NamedTuple):
+    """A step's random numbers: classes z_c `(n, K)`, one-hot; z_n `(n, noise_size)`.
+
+    `warps`: one for real samples, one for fakes. `mix` `(n,)`: for penalties between both sides.
+    """
+
+    z_c: Tensor
+    z_n: Tensor
+    warps: tuple[Warp, Warp]
+    mix: Tensor
+
+
+class Reading(NamedTuple):
+    """What E makes of samples: z_n `(b, noise_size)`, and logits `(b, K)` of z_c."""
+
+    z_n: Tensor
+    logits: Tensor
+
+
+class ClusterGANLatent(base.Method):
+    """The game, its losses, and the clusters of E's codes."""
+
+    name: ClassVar[str] = "clustergan-latent"
+    paper: ClassVar[str] = (
+        "Mukherjee, Asnani, Lin, Kannan: ClusterGAN: Latent Space Clustering in Generative Adversarial Networks, AAAI "
+        "2019; not the CVPR 2019 paper of that name, which is `clustergan`"
+    )
+    config_type: ClassVar[type[base.Config]] = Config
+    encoder: ClassVar[str] = "encoder"
+    config: Config
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__(config, task)
+        self.k = task.n_clusters
+        self.critic = critics.named(config.critic)
+
+    # The players and their turns --------------------------------------------------------------------------------------
+
+    def players(self) -> Modules:
+        c, shape = self.config, self.task.shape
+        encoder = latent_gan.Encoder(shape, self.k, c.noise_size, c.encoder_norm, c.width)
+        warmup = {"head": contrast.head(encoder.n_features)} if c.warmup_epochs else {}
+        return warmup | {
+            "encoder": encoder,
+            "discriminator": self.critic.wrap(latent_gan.Discriminator(shape, c.width)),
+            "generator": info_gan.generator(shape, c.noise_size + self.k, self.task.pixel_range, c.width),
+        }
+
+    def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
+        if phase == "adversarial" and self.config.warmup_epochs:
+            encoder, table = players["encoder"], 4 * torch.eye(self.k) - 2
+            contrast.start_from_kmeans(encoder, players["head"], batches.shuffled(seed), "top", table, seed)
+
+    def averages(self) -> dict[str, float]:
+        return {"encoder": self.config.average} if self.config.consistency_weight else {}
+
+    def phases(self) -> list[Phase]:
+        c, critic = self.config, self.critic
+        free = Turn("discriminator", self.discriminator_loss, critic.repeat, critic.after_step)
+        held = Turn("discriminator", partial(self.discriminator_loss, penalised=True), critic.repeat, critic.after_step)
+        both = Turn(("generator", "encoder"), self.generator_loss)
+        rounds = [[held, both], *[[free, both]] * (critic.every - 1)]
+        adam = Adam(Linear(c.lr, c.lr * c.lr_end), betas=(c.beta1, c.beta2))
+        adversarial = Phase("adversarial", c.epochs, c.batch_size, rounds, adam)
+        if not c.warmup_epochs:
+            return [adversarial]
+        warmup, adam = [Turn(("encoder", "head"), self.warmup_loss)], Adam(Linear(c.lr_warmup, c.lr_warmup))
+        return [Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [warmup], adam), adversarial]
+
+    def draw(self, n: int, rng: torch.Generator) -> Noise:
+        c, device, task = self.config, rng.device, self.task
+        if c.codes == "balanced":
+            classes = codes.balanced_clusters(n, self.k, rng)
+        else:
+            classes = torch.randint(self.k, (n,), generator=rng, device=device)
+        return Noise(
+            z_c=torch.eye(self.k, device=device)[classes],
+            z_n=c.noise * torch.randn(n, c.noise_size, generator=rng, device=device),
+            warps=(draw_warp(n, task.shape, task.flips, rng), draw_warp(n, task.shape, task.flips, rng)),
+            mix=torch.rand(n, generator=rng, device=device),
+        )
+
+    # Losses -----------------------------------------------------------------------------------------------------------
+
+    def discriminator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock, penalised: bool = False) -> Loss:
+        """The critic's loss of D, on samples alone: D is told no code."""
+        D = nets["discriminator"]
+        x, fake = self.seen(batch.inputs, noise.warps[0]), self.seen(self.generated(nets, noise), noise.warps[1])
+        terms = {"adversarial": self.critic.discriminator_loss(D(x), D(fake))}
+        if penalised:
+            penalty = self.critic.penalty(D, (x,), (fake,), noise.mix)
+            terms |= {} if penalty is None else {"penalty": self.critic.every * penalty}
+        return Loss(terms)
+
+    def generator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """Of G and E together: samples pass for real ones (which E has no part in), and E finds their codes again."""
+        fake = self.seen(self.generated(nets, noise), noise.warps[1])
+        terms = {"adversarial": self.critic.generator_loss(nets["discriminator"](fake))}
+        if self.config.consistency_weight:
+            target = torch.softmax(nets.averaged["encoder"](batch.inputs)[:, -self.k :], 1).detach()
+            warped = self.read(nets, self.seen(batch.inputs, noise.warps[0])).logits
+            terms["consistency"] = self.config.consistency_weight * F.cross_entropy(warped, target)
+        cycle = self.cycle(self.read(nets, fake), noise)
+        return Loss(terms | cycle.terms, cycle.watched)
+
+    def cycle(self, read: Reading, noise: Noise) -> Loss:
+        """β_n times z_n's squared error, the mean over its length as in the code, and β_c times the cross-entropy.
+
+        Least, 0, where E inverts G. Watched: `bound` in nats, at most log K; 0 where E is no better than chance.
+        """
+        of_class = -(noise.z_c * F.log_softmax(read.logits, 1)).sum(1).mean()
+        of_noise = (read.z_n - noise.z_n).square().mean()
+        terms = {"noise": self.config.noise_weight * of_noise, "class": self.config.class_weight * of_class}
+        return Loss(terms, {"bound": math.log(self.k) - of_class})
+
+    def warmup_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """Extension: two warps of a sample attract, other samples repel."""
+        views = [nets["encoder"](warp(batch.inputs, by, 1.0, 0.1), features=True) for by in noise.warps]
+        one, other = (nets["head"](view) for view in views)
+        return Loss({"instances": contrast.instance_discrimination(one, other)})
+
+    # Their parts ------------------------------------------------------------------------------------------------------
+
+    def read(self, nets: Nets, samples: Tensor) -> Reading:
+        """What E makes of samples `(b, *shape)`."""
+        code = nets["encoder"](samples)
+        return Reading(code[:, : -self.k], code[:, -self.k :])
+
+    def seen(self, samples: Tensor, by: Warp) -> Tensor:
+        """Samples as D and E see them."""
+        low, high = self.task.pixel_range
+        return warp(samples, by, self.config.warp, self.config.pixel_noise * (high - low))
+
+    def generated(self, nets: Nets, noise: Noise) -> Tensor:
+        """G's samples `(b, *shape)`."""
+        return nets["generator"](torch.cat([noise.z_n, noise.z_c], 1))
+
+    # After training ---------------------------------------------------------------------------------------------------
+
+    def embed(self, nets: Nets, inputs: Tensor) -> Tensor:
+        """E's code `(b, noise_size + K)`: z_n, and the probability of each class; these alone where β_n is 0."""
+        read = self.read(nets, inputs)
+        of_class = torch.softmax(read.logits, 1)
+        return torch.cat([read.z_n, of_class], 1) if self.config.noise_weight else of_class
+
+    def centres(self, embedding: Embedding, seed: int) -> Embedding:
+        """K-means of the codes as they are `(K, m)`, in the order of the classes that they match best."""
+        table = torch.zeros(self.k, embedding.shape[1])
+        table[:, -self.k :] = torch.eye(self.k)
+        return codes.as_blocks(kmeans_centres(embedding, self.k, seed, unit=False), table)
+
+    def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
+        """`kmeans`: the nearest centre, the paper's rule. `posterior`: E's most likely class."""
+        posterior = embedding[:, -self.k :].argmax(1)
+        return {"kmeans": nearest(embedding, centres, unit=False), "posterior": posterior}
+
+    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
+        """G's samples `(K, per_cluster, *shape)`."""
+        z_c = torch.eye(self.k, device=rng.device).repeat_interleave(per_cluster, 0)
+        sample = self.generated(nets, self.draw(len(z_c), rng)._replace(z_c=z_c))
+        return sample.view(self.k, per_cluster, *self.task.shape)
+
+    def symptoms(self, row: base.Row) -> list[str]:
+        """From the game's fifth epoch on, E at chance: whatever class G is given, it draws the same."""
+        bound, most = float(row.get("generator.bound", math.inf)), math.log(self.k)
+        if int(row["epoch"]) < 5 or bound > 0.1 * most or not self.config.class_weight:
+            return []
+        seen = f"E knows {bound:.2f} of the log {self.k} = {most:.2f} nats of a class: G ignores it"
+        return [f"{seen}; try more --restarts, or a larger --class-weight"]
+
+    @classmethod
+    def presets(cls, task: Task) -> dict[str, Preset]:
+        n = task.n_samples
+        default: dict[str, Any] = {"width": 0.25, "batch_size": 100, "epochs": min(max(round(100_000 / n), 5), 100)}
+        default |= {"codes": "balanced"}
+        if task.is_images:
+            default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100), "warmup_batch_size": min(250, n)}
+            default |= {"warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 1.0, "encoder_norm": "batch"}
+        paper = {"epochs": max(round(STEPS * 64 / n), 1)}
+        smoke = {"width": 0.125, "batch_size": 60, "epochs": 2}
+        return {
+            "default": Preset("our recipe and extensions", default),
+            "paper": Preset("as released for MNIST, without extensions: days on a CPU", paper),
+            "smoke": Preset("seconds, to see that all runs", smoke),
+        }
+
+    def extensions(self) -> list[str]:
+        c = self.config
+        used = {
+            "warm-up and k-means start": c.warmup_epochs > 0,
+            "warps": c.warp > 0 or c.pixel_noise > 0,
+            "consistency": c.consistency_weight > 0,
+            "batch norm in E": c.encoder_norm == "batch",
+        }
+        return [name for name, on in used.items() if on]
