@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gancluster import collapse, metrics, registry
+from gancluster import collapse, registry
 from gancluster import snapshots as partitions
 from gancluster.collapse import Collapsed
 from gancluster.data.batches import Batches
@@ -19,9 +19,10 @@ from gancluster.engine import checkpoint, device
 from gancluster.engine.play import Game, Moment, assert_finite, play
 from gancluster.engine.randomness import seed_of
 from gancluster.engine.trained import Trained, settle
-from gancluster.errors import Diverged, Interrupted
-from gancluster.methods.base import Method, Task
+from gancluster.errors import Diverged, Interrupted, UserError
+from gancluster.methods.base import Fit, Method, Task
 from gancluster.metrics import toys
+from gancluster.outcomes import put_down
 from gancluster.runs import Request, Row, Run
 from gancluster.snapshots import Snapshot
 
@@ -71,11 +72,22 @@ class Attempt:
             self.run.write_snapshots(partitions.packed(self.snapshots, len(self.game.batches)))
 
 
-def method_of(request: Request) -> Method:
+def configured(request: Request) -> Method | Fit:
     """The method that `request` asks for, as it was configured."""
-    method: type[Method] = registry.find("methods", request.method)
+    method: type[Method] | type[Fit] = registry.find("methods", request.method)
     config = method.config_type(**request.options)
     return method(config, Task(*(getattr(request, field) for field in Task._fields)))
+
+
+def method_of(request: Request) -> Method:
+    """The game that `request` asks for; `UserError` where its method is none."""
+    method = configured(request)
+    if isinstance(method, Fit):
+        raise UserError(
+            f"{request.method} has no networks to embed, to sample or to code with: "
+            "what it made of its samples is in the run's embedding.npz"
+        )
+    return method
 
 
 def carry_out(run: Run, dataset: Dataset, watch: Watch, save_every: float, stop: threading.Event) -> dict[str, Any]:
@@ -157,8 +169,7 @@ def _conclude(attempt: Attempt, dataset: Dataset) -> dict[str, Any]:
     embedding = players.embed(game.batches)
     centres = game.method.centres(embedding, game.seed)
     clusters = game.method.assign(embedding, centres)
-    sizes = {rule: np.bincount(found, minlength=n_clusters).tolist() for rule, found in clusters.items()}
-    own = next(iter(sizes.values()))
+    own = np.bincount(next(iter(clusters.values())), minlength=n_clusters).tolist()
     if not attempt.is_last and (symptoms := collapse.empty(own)):
         raise Collapsed(symptoms)
     if run.request.snapshots:
@@ -166,23 +177,9 @@ def _conclude(attempt: Attempt, dataset: Dataset) -> dict[str, Any]:
         last = partitions.judged(game, embedding, next(iter(clusters.values())), earlier)
         attempt.snapshots = [*earlier, last]
         attempt.save_snapshots()
-    labels = dataset.labels if dataset.labels is not None and (dataset.labels >= 0).any() else None
-    named = {f"clusters/{rule}": found for rule, found in clusters.items()}
-    run.write_arrays(
-        {"embedding": embedding, "centres": centres} | named | ({} if labels is None else {"labels": labels})
-    )
-    extensions = game.method.extensions()
+    arrays = {"embedding": embedding, "centres": centres}
     return {
-        "status": "finished",
-        "row": game.method.name + ("+" if extensions else ""),
-        "extensions": extensions,
-        "scores": None
-        if labels is None
-        else {
-            rule: metrics.scores(labels, found, n_clusters, run.request.n_labels > 0)
-            for rule, found in clusters.items()
-        },
-        "sizes": sizes,
+        **put_down(run, dataset, clusters, arrays, game.method.extensions()),
         **_of_generated(players, dataset, game.seed),
         "warnings": collapse.seen_in_log(game.method, attempt.rows) + collapse.empty(own) + collapse.lopsided(own),
     }

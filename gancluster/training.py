@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gancluster import atomic, registry
-from gancluster.attempts import Watch, carry_out, method_of
+from gancluster import atomic, fits, registry
+from gancluster.attempts import Watch, carry_out, configured, method_of
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset, Split
 from gancluster.engine import device
@@ -24,7 +24,7 @@ from gancluster.engine.device import Precision
 from gancluster.engine.play import check_batches
 from gancluster.engine.trained import Trained, reopen
 from gancluster.errors import DataError, UserError
-from gancluster.methods.base import Config, Method, Task
+from gancluster.methods.base import Config, Fit, Method, Task
 from gancluster.runs import Request, Run
 
 M = TypeVar("M", bound=BaseModel)
@@ -69,7 +69,7 @@ def task_of(dataset: Dataset, clusters: int | None) -> Task:
     return Task(dataset.shape, n_clusters, len(dataset), dataset.pixel_range, dataset.flips)
 
 
-def configure(method: type[Method], task: Task, preset: str, given: dict[str, Any]) -> Config:
+def configure(method: type[Method] | type[Fit], task: Task, preset: str, given: dict[str, Any]) -> Config:
     """The method's options: its preset's, then those given; `UserError` for what does not exist or is out of range."""
     presets = method.presets(task)
     if preset not in presets:
@@ -89,11 +89,15 @@ def validated(model: type[M], values: dict[str, Any]) -> M:
 
 def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, Any], command: str = "") -> list[Request]:
     """One complete request a seed for training method `name` on `dataset`."""
-    method: type[Method] = registry.find("methods", name)
+    method: type[Method] | type[Fit] = registry.find("methods", name)
     task = task_of(dataset, options.clusters)._replace(n_labels=options.labels)
     revealed = _revealed(method, dataset, task, options)
     config = configure(method, task, options.preset, given)
-    check_batches(method(config, task).phases(), len(dataset))
+    made = method(config, task)
+    if isinstance(made, Fit):
+        _refuse_play(made, options)
+    else:
+        check_batches(made.phases(), len(dataset))
     common = Request(
         method=name,
         preset=options.preset,
@@ -102,7 +106,7 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
         source=options.dataset,
         sha256=dataset.sha256,
         labels_sha256=revealed,
-        device=str(device.pick(options.device)),
+        device=str(device.pick("cpu" if isinstance(made, Fit) else options.device)),
         command=command,
         **task._asdict(),
         **options.model_dump(include={"split", "limit", "seed", "precision", "threads", "snapshots", "restarts"}),
@@ -110,7 +114,15 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
     return [common.model_copy(update={"seed": options.seed + i}) for i in range(options.seeds)]
 
 
-def _revealed(method: type[Method], dataset: Dataset, task: Task, options: TrainOptions) -> str | None:
+def _refuse_play(method: Fit, options: TrainOptions) -> None:
+    """`UserError` for options that only a game can meet."""
+    asked = options.model_dump(include={"snapshots", "restarts", "precision", "device"})
+    for option, value in asked.items():
+        if value not in (0, "float32", "auto", "cpu"):
+            raise UserError(f"{method.name} is fitted in one go, by the processor: leave out --{option} {value}")
+
+
+def _revealed(method: type[Method] | type[Fit], dataset: Dataset, task: Task, options: TrainOptions) -> str | None:
     """Hash of the labels that a semi-supervised run may draw from; `UserError` where it cannot be one."""
     if not options.labels:
         return None
@@ -127,14 +139,19 @@ def train(run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_e
     """Train `run` on `dataset`, from its checkpoint if it has one, and return its result; at once if it is finished.
 
     Saves every `save_every` seconds and at the end. Raises `Interrupted`, all saved, after SIGINT or SIGTERM. A loss
-    that is not finite ends the run as failed: no later checkpoint replaces the last good one.
+    that is not finite ends the run as failed: no later checkpoint replaces the last good one. A method without a game
+    has no checkpoint: interrupted, it begins again.
     """
     atomic.sweep(run.folder)
     if run.status != "unfinished":
         return run.result()
     device.use_threads(run.request.threads)
-    with stop_signals() as stop:
-        result = carry_out(run, dataset, watch, save_every, stop)
+    method = configured(run.request)
+    if isinstance(method, Fit):
+        result = fits.carry_out(run, method, dataset)
+    else:
+        with stop_signals() as stop:
+            result = carry_out(run, dataset, watch, save_every, stop)
     run.finish(result)
     return result
 
@@ -146,12 +163,18 @@ def trained(run: Run) -> Trained:
 
 
 def assign(run: Run, dataset: Dataset) -> NDArray[np.int64]:
-    """Clusters `(n,)` of new samples by a finished run's players and centres, by the paper's rule."""
+    """Clusters `(n,)` of new samples by a finished run's players and centres, by the paper's rule.
+
+    `UserError` where a method without a game has no centres.
+    """
     request, centres = run.request, run.arrays()["centres"]
     if dataset.shape != request.shape:
         raise DataError(f"{dataset.name} has samples of shape {dataset.shape}; this run was trained on {request.shape}")
+    batches = Batches(replace(dataset, pixel_range=request.pixel_range))
+    if isinstance(configured(request), Fit):
+        return fits.assign(run, batches)
     players = trained(run)
-    embedding = players.embed(Batches(replace(dataset, pixel_range=request.pixel_range)))
+    embedding = players.embed(batches)
     return next(iter(players.method.assign(embedding, centres).values()))
 
 

@@ -263,3 +263,53 @@ class Method(ABC):
     def extensions(self) -> list[str]:
         """The ingredients in use that are not in the paper: they mark the run's row with a '+'."""
         return []
+
+
+class Fitted(NamedTuple):
+    """What a fit found: clusters `(n,)`, and the representation `(n, m)` that they were found in.
+
+    Where that is the samples themselves, their principal components stand for them. `centres` `(n_clusters, d)` are
+    points of the samples' space, where a sample belongs to the nearest; None where new samples cannot be placed.
+    """
+
+    clusters: NDArray[np.int64]
+    embedding: Embedding
+    centres: Embedding | None = None
+
+
+class Fit(ABC):
+    """A method without a game, fitted in one go: no players, nothing to resume, nothing drawn or generated.
+
+    `smoke`: the options of its quickest form.
+    """
+
+    name: ClassVar[str]
+    semi_supervised: ClassVar[bool] = False
+    paper: ClassVar[str]
+    config_type: ClassVar[type[Config]]
+    smoke: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, config: Any, task: Task) -> None:
+        """Raises `UserError` where options and task do not fit: so many samples, say."""
+        self.config = config
+        self.task = task
+
+    @classmethod
+    def presets(cls, task: Task) -> dict[str, Preset]:
+        """Named settings for this kind of data; `default`, `paper` and `smoke` always exist."""
+        return {
+            "default": Preset("the usual settings", {}),
+            "paper": Preset("no others", {}),
+            "smoke": Preset("to see that it runs", cls.smoke),
+        }
+
+    @abstractmethod
+    def fit(self, samples: Embedding, seed: int) -> Fitted:
+        """Cluster flat samples `(n, d)`, scaled as batches scale them; any randomness comes from `seed`.
+
+        Networks are initialised from the global random state, which whoever calls has seeded.
+        """
+
+    def extensions(self) -> list[str]:
+        """The ingredients in use that are not in the paper: they mark the run's row with a '+'."""
+        return []

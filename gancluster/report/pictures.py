@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gancluster.attempts import configured
 from gancluster.data.dataset import Dataset
 from gancluster.errors import RunError
+from gancluster.methods.base import Fit
 from gancluster.report import figures
 from gancluster.report.planes import principal
 from gancluster.runs import Run
@@ -21,7 +23,7 @@ def draw(run: Run, dataset: Dataset) -> None:
     """Draw a finished run's pictures into its folder from its files; nothing for a run that failed.
 
     `generated.png`, `clusters.png` (real samples, nearest to and farthest from the mean code of their cluster),
-    `embedding.png`, `losses.png`, and `confusion.png` where there are labels.
+    `embedding.png`, `losses.png`, and `confusion.png` where there are labels; without a game no first and no losses.
     """
     if run.status != "finished":
         return
@@ -29,8 +31,8 @@ def draw(run: Run, dataset: Dataset) -> None:
     embedding, labels = arrays["embedding"], arrays.get("labels")
     clusters = next(values for name, values in arrays.items() if name.startswith("clusters/"))
     names = None if labels is None else figures.matched_names(labels, clusters, k, dataset.label_names)
-    players = trained(run)
-    generated = players.generate(GENERATED, run.request.seed)
+    has_game = not isinstance(configured(run.request), Fit)
+    generated = trained(run).generate(GENERATED, run.request.seed) if has_game else None
     if dataset.is_images:
         distances = _from_mean(embedding, clusters, k)
         figures.cluster_grid(
@@ -45,7 +47,8 @@ def draw(run: Run, dataset: Dataset) -> None:
         else:
             figures.cluster_means(vectors, clusters, k, folder / "clusters.png", generated, names)
     figures.embedding_plane(principal(embedding), clusters, folder / "embedding.png", labels, dataset.label_names)
-    figures.loss_curves(run.log(), folder / "losses.png")
+    if has_game:
+        figures.loss_curves(run.log(), folder / "losses.png")
     if labels is not None:
         figures.confusion(labels, clusters, k, folder / "confusion.png", dataset.label_names)
 
