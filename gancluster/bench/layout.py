@@ -88,6 +88,11 @@ class Table:
     notes: tuple[str, ...] = ()
     seeds: int | None = None
 
+    @property
+    def by_rows(self) -> bool:
+        """Whether each row has a data set of its own."""
+        return any("dataset" not in column.cell for column in self.columns)
+
     def figure(self, row: Row, column: Column) -> Figure | None:
         return self.figures.get((row.title, column.key))
 
@@ -119,7 +124,7 @@ class Table:
         table = replace(self, rows=_once(rows))
         if not datasets:
             return table
-        if any("dataset" not in column.cell for column in self.columns):  # then each row has its own
+        if self.by_rows:
             named = tuple(row for row in table.rows if _is(datasets, row.title, (row.cell or {}).get("dataset")))
             return _filled(replace(table, rows=named), datasets)
         columns = tuple(column for name in datasets for column in self._columns(name))
@@ -130,6 +135,8 @@ class Table:
         if not named and name not in registry.origins("methods"):
             known = {row.method or row.title for row in self.rows} | set(registry.origins("methods"))
             raise UserError(registry.unknown("method", name, known, "gancluster methods"))
+        if not named and self.by_rows:
+            raise UserError(f"{self.name} has a data set a row, and none for {name}: leave {name} out")
         yield from named or [Row(name, {"method": name})]
 
     def _columns(self, name: str) -> Iterator[Column]:

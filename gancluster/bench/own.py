@@ -1,0 +1,99 @@
+"""A user's own table: rows, data sets and scores from a TOML file, with figures to hold them against if it has any."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gancluster import registry
+from gancluster.bench.cells import Cell
+from gancluster.bench.layout import Column, Row, Table, lacking
+from gancluster.bench.published import Figure
+from gancluster.errors import UserError
+
+Score = Literal["acc", "nmi", "nmi_arithmetic", "nmi_max", "ari", "cluster_majority", "class_majority"]
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OwnRow(_Given):
+    """`published`: figures by data set and score, as text or numbers, in the decimals that are to be shown."""
+
+    method: str
+    title: str = ""
+    preset: str = "default"
+    options: dict[str, Any] = {}
+    clusters: int | None = Field(None, ge=2)
+    published: dict[str, dict[Score, str | float]] = {}
+
+
+class OwnTable(_Given):
+    """What the file may hold."""
+
+    title: str
+    datasets: list[str] = Field(min_length=1)
+    scores: list[Score] = Field(["acc", "nmi"], min_length=1)
+    seeds: int | None = Field(None, ge=1)
+    rows: list[OwnRow] = Field(min_length=1)
+
+
+def read(path: Path) -> Table:
+    """The table in a TOML file; `UserError` in one line for one that is missing, malformed, or asks for what is not."""
+    try:
+        given = OwnTable(**tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({(error.strerror or str(error)).lower()}): give a TOML file"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not TOML ({error}): docs/bench.md shows a table of one's own") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}, {where}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
+    return _table(path, given)
+
+
+def _table(path: Path, given: OwnTable) -> Table:
+    columns = tuple(_column(dataset, score) for dataset in given.datasets for score in given.scores)
+    rows, figures = list[Row](), dict[tuple[str, str], Figure]()
+    for i, row in enumerate(given.rows):
+        title = row.title or ", ".join([row.method, *(f"{name} {value}" for name, value in row.options.items())])
+        if title in {other.title for other in rows}:
+            raise UserError(f"{path}, rows.{i}: there is a row '{title}' already: give this one another title")
+        rows.append(Row(title, row.model_dump(include={"method", "preset", "options", "clusters"})))
+        _check(f"{path}, rows.{i}", rows[-1], given.datasets[0])
+        for dataset, score, value in ((d, s, v) for d, scores in row.published.items() for s, v in scores.items()):
+            key = _column(dataset, score).key
+            if key not in {column.key for column in columns}:
+                raise UserError(f"{path}, rows.{i}.published: the table has no column {key}: add it, or leave it out")
+            figures[title, key] = _figure(
+                f"{path}, rows.{i}.published.{dataset}.{score}", given, key, title, str(value)
+            )
+    return Table(path.stem, "", given.title, tuple(rows), columns, figures, seeds=given.seeds)
+
+
+def _column(dataset: str, score: str) -> Column:
+    return Column(dataset, score.upper() if len(score) == 3 else score, score, {"dataset": dataset})
+
+
+def _check(where: str, row: Row, dataset: str) -> None:
+    """`UserError` for a method or an option that there is not."""
+    cell = Cell(dataset=dataset, **row.cell or {})
+    registry.find("methods", cell.method)
+    if why := lacking(cell):
+        raise UserError(f"{where}: {why}: gancluster methods {cell.method} lists its options")
+
+
+def _figure(where: str, given: OwnTable, key: str, title: str, value: str) -> Figure:
+    try:
+        float(value)
+    except ValueError as error:
+        raise UserError(f"{where}: '{value}' is no number") from error
+    dataset, _, metric = key.rpartition(" ")
+    return Figure("", given.title, dataset, title, metric, "", value, "", "fraction", "given in the table's file")

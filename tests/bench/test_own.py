@@ -1,0 +1,81 @@
+"""A user's own table: what a TOML file may say, and how it is told what it may not."""
+
+from pathlib import Path
+
+import pytest
+from outcomes import entry, filled_by, finished
+
+from gancluster.bench import own
+from gancluster.errors import UserError
+
+MINE = """
+title = "Does the GAN pay?"
+datasets = ["digits", "photos/"]
+scores = ["acc", "ari"]
+seeds = 3
+
+[[rows]]
+method = "clustergan"
+published.digits.acc = "0.950"
+
+[[rows]]
+title = "no game"
+method = "clustergan"
+options = { gan = false }
+clusters = 12
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def test_rows_data_sets_and_figures_come_from_the_file(tmp_path: Path) -> None:
+    table = own.read(written(tmp_path, MINE))
+    assert (table.name, table.title, [column.key for column in table.columns]) == (
+        "mine",
+        "Does the GAN pay?",
+        ["digits ACC", "digits ARI", "photos/ ACC", "photos/ ARI"],
+    )
+    cells = table.cells("full")
+    assert len(cells) == 2 * 2 * 3
+    assert {(cell.dataset, cell.clusters, cell.options.get("gan")) for cell in cells} == {
+        ("digits", None, None),
+        ("photos/", None, None),
+        ("digits", 12, False),
+        ("photos/", 12, False),
+    }
+    sheet = filled_by(lambda cell: finished(cell, acc=0.95, ari=0.9), table, seeds=3)
+    found = entry(sheet, "clustergan", "digits ACC")
+    assert found.published == "0.950"
+    assert found.verdict is not None
+    assert found.verdict.name == "reproduced"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('title = "Does', "title = Does", "is not TOML"),
+        ('method = "clustergan"\npub', 'method = "clustergam"\npub', "did you mean clustergan"),
+        ("gan = false", "gin = false", "rows.1: clustergan has no gin"),
+        ("seeds = 3", "seeds = 0", "seeds: input should be greater"),
+        ("seeds = 3", "sneeds = 3", "sneeds: extra inputs are not permitted"),
+        ('"acc", "ari"', '"accuracy"', "scores.0: input should be 'acc'"),
+        ("published.digits.acc", "published.digits.nmi", "no column digits NMI"),
+        ('"0.950"', '"high"', "'high' is no number"),
+        ('title = "no game"', 'title = "clustergan"', "there is a row 'clustergan' already"),
+        ('datasets = ["digits", "photos/"]', "datasets = []", "datasets: list should have at least 1 item"),
+    ],
+)
+def test_what_a_file_may_not_say_is_told_in_one_line(old: str, new: str, told: str, tmp_path: Path) -> None:
+    assert old in MINE
+    with pytest.raises(UserError, match=told) as caught:
+        own.read(written(tmp_path, MINE.replace(old, new)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        own.read(tmp_path / "none.toml")
