@@ -128,6 +128,10 @@ class Run:
     def finish(self, result: dict[str, Any]) -> None:
         atomic.write_text(self.folder / "result.json", json.dumps(result, indent=2) + "\n")
 
+    def reopen(self) -> None:
+        """Forget how the run ended, so that it can go on from its checkpoint."""
+        (self.folder / "result.json").unlink(missing_ok=True)
+
     def log(self) -> pd.DataFrame:
         """One row an epoch: `phase`, `epoch`, `seconds` so far, and the mean of every loss term `player.term`."""
         path = self.folder / "log.csv"
