@@ -23,6 +23,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "clustergan-latent": "gancluster.methods.clustergan_latent:ClusterGANLatent",
         "ganem": "gancluster.methods.ganem:GANEM",
         "gmm": "gancluster.methods.classical:GMM",
+        "imsat": "gancluster.methods.imsat:IMSAT",
         "infogan": "gancluster.methods.infogan:InfoGAN",
         "kmeans": "gancluster.methods.classical:KMeans",
         "pca-kmeans": "gancluster.methods.classical:PCAKMeans",
