@@ -1,0 +1,152 @@
+"""A process that carries out jobs: one a line on its standard input, what happens to each a line on its output.
+
+It ends as soon as nobody is left at the other end, in the middle of a job as well: whoever repeats the job would find
+it at work in the same folder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from queue import Queue
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict
+
+from gancluster.bench import hashes, measures
+from gancluster.bench.executor import News
+from gancluster.data import catalogue
+from gancluster.data.dataset import Dataset, Split
+from gancluster.engine import device
+from gancluster.engine.play import Moment
+from gancluster.errors import DataError, Interrupted, UserError
+from gancluster.hashing import HASHES
+from gancluster.runs import Request, Run
+from gancluster.training import train
+
+EVERY = 0.5  # seconds between news of a job that is running
+DRAWN_BY = 0  # the seed that draws a limited number of samples: the same ones for every run of a table
+
+Tell = Callable[[News], None]
+
+
+class Job(BaseModel):
+    """A run to be carried out, and the folders that it needs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    request: Request
+    runs_dir: Path
+    data_dir: Path
+    save_every: float
+
+    def place(self) -> Run:
+        """The job's run, begun or not."""
+        return Run.place(root_of(self.request, self.runs_dir), self.request)
+
+
+def root_of(request: Request, runs_dir: Path) -> Path:
+    """Below which folder a run lies; hashes, which cluster nothing, stand apart from what `gancluster runs` lists."""
+    return runs_dir / ".hashes" if request.method in HASHES else runs_dir
+
+
+def carry_out(job: Job, tell: Tell) -> News:
+    """Train the job's run, from its checkpoint if it has one; the last news of it."""
+    key = job.request.key
+    try:
+        run = job.place()
+        with _alone(job):
+            return _finished(run, job, tell)
+    except Interrupted as error:
+        return News(job=key, state="stopped", reason=str(error))
+    except UserError as error:
+        return News(job=key, state="refused", reason=str(error))
+
+
+def _alone(job: Job) -> FileLock:
+    """Waits until nobody else is at work on the run, who would finish it."""
+    folder = job.runs_dir / ".locks"
+    folder.mkdir(exist_ok=True)
+    return FileLock(folder / job.request.key)
+
+
+def _finished(run: Run, job: Job, tell: Tell) -> News:
+    """The last news of a job after all of it has been done."""
+    key = job.request.key
+    tell(News(job=key, state="running"))
+    try:
+        dataset = _dataset(job)
+        if job.request.method in HASHES:
+            hashes.carry_out(run, dataset)
+        elif train(run, dataset, _telling(key, tell), job.save_every)["status"] == "finished":
+            measures.take(run, job.data_dir)
+    except (Interrupted, UserError):
+        raise
+    except Exception as error:  # a method, or what it is built on, may raise anything
+        give_up(run, f"{type(error).__name__}: {error}".splitlines()[0])
+    return News(job=key, state="ended")
+
+
+def give_up(run: Run, reason: str) -> None:
+    """Put down that `run` failed, for a reason that it could not put down itself."""
+    machine = device.machine(device.pick("cpu" if run.request.device == "cpu" else "auto"))
+    how = {"status": "failed", "reason": reason, "warnings": [], "restarts": run.dropped()}
+    run.finish(how | {"seconds": 0.0, "machine": machine})
+
+
+def _telling(key: str, tell: Tell) -> Callable[[Moment], None]:
+    """Passes a game's moments on, a few a second."""
+    due = 0.0
+
+    def watch(moment: Moment) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + EVERY
+            where = f"{moment.phase} {moment.epoch}/{moment.epochs}"
+            tell(News(job=key, state="running", where=where, played=moment.played, total=moment.total))
+
+    return watch
+
+
+def _dataset(job: Job) -> Dataset:
+    """The samples that the run was planned for; `DataError` if they are others now."""
+    request = job.request
+    dataset = load(request.source, job.data_dir, request.split, request.limit)
+    if dataset.sha256 != request.sha256:
+        raise DataError(f"{request.source} has changed since the table was begun: repeat the command")
+    return dataset
+
+
+@lru_cache(maxsize=1)
+def load(source: str, data_dir: Path, split: Split, limit: int | None) -> Dataset:
+    """The data set of a cell, kept for the next one."""
+    return catalogue.load(source, data_dir, split, limit, DRAWN_BY)
+
+
+def _listen(jobs: Queue[str]) -> None:
+    for line in sys.stdin:
+        jobs.put(line)
+    os._exit(0)
+
+
+def main() -> None:
+    """Carry out jobs until there is nobody to ask for more."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+
+    def tell(news: News) -> None:
+        print(news.model_dump_json(), file=answers, flush=True)
+
+    jobs = Queue[str]()
+    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
+    while True:
+        tell(carry_out(Job.model_validate_json(jobs.get()), tell))
+
+
+if __name__ == "__main__":
+    main()
