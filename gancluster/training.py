@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gancluster import atomic, fits, registry
 from gancluster.attempts import Watch, carry_out, configured, method_of
+from gancluster.data import catalogue
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset, Split
 from gancluster.engine import device
@@ -160,6 +161,16 @@ def trained(run: Run) -> Trained:
     """The players of a finished run."""
     run.arrays()  # says what to do where the run is not finished
     return reopen(method_of(run.request), run.checkpoint, device.pick("cpu"))
+
+
+def own_samples(run: Run, folder: Path) -> Dataset:
+    """The samples, from the data sets' `folder`, that a run was trained on; `DataError` where they are others by now."""
+    request = run.request
+    samples = catalogue.load(request.source, folder, cast(Split, request.split), request.limit, request.seed)
+    if samples.sha256 != request.sha256:
+        cause = "they have changed" if request.limit is None else "changed, or drawn by the first of several seeds"
+        raise DataError(f"{request.source} gives other samples than {run.folder.name} had ({cause}): use --dataset")
+    return samples
 
 
 def assign(run: Run, dataset: Dataset) -> NDArray[np.int64]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
 from gancluster.cli.options import RUNS, RunsDir
-
-if TYPE_CHECKING:
-    from gancluster.data.dataset import Dataset, Split
-    from gancluster.runs import Run
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A finished run's folder or name.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The .npz: features, clusters, and labels where known.")]
@@ -40,14 +36,14 @@ def embed(
     from gancluster.report import figures
     from gancluster.report.planes import of_features
     from gancluster.runs import find
-    from gancluster.training import assign, trained
+    from gancluster.training import assign, own_samples, trained
 
     found, drawing = find(runs_dir, run), None if no_picture else picture or output.with_suffix(".png")
     if picture is not None and no_picture:
         raise UserError("--picture and --no-picture contradict each other: leave one out")
     _check_free(output, drawing)
     players, folder = trained(found), catalogue.data_folder(data_dir)
-    samples = _own_samples(found, folder) if dataset is None else catalogue.to_predict(dataset, folder)
+    samples = own_samples(found, folder) if dataset is None else catalogue.to_predict(dataset, folder)
     clusters = assign(found, samples)
     features = players.features(Batches(replace(samples, pixel_range=found.request.pixel_range)))
     labels = samples.labels if samples.labels is not None and (samples.labels >= 0).any() else None
@@ -68,16 +64,3 @@ def _check_free(output: Path, drawing: Path | None) -> None:
     for path, option in ((output, "-o"), (drawing, "--picture")):
         if path is not None and path.exists():
             raise RunError(f"{path} exists and is not overwritten: choose another {option}")
-
-
-def _own_samples(run: Run, folder: Path) -> Dataset:
-    """The samples that a run was trained on; `DataError` where they are others by now."""
-    from gancluster.data import catalogue
-    from gancluster.errors import DataError
-
-    request = run.request
-    samples = catalogue.load(request.source, folder, cast("Split", request.split), request.limit, request.seed)
-    if samples.sha256 != request.sha256:
-        cause = "they have changed" if request.limit is None else "changed, or drawn by the first of several seeds"
-        raise DataError(f"{request.source} gives other samples than {run.folder.name} had ({cause}): use --dataset")
-    return samples

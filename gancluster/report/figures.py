@@ -285,9 +285,8 @@ def confusion(
 
     Clusters stand in the order of the classes they match; those without a class come last.
     """
-    table, partner = contingency(labels, clusters, n_clusters), _matched(labels, clusters)
-    order = [*partner.values(), *(k for k in range(n_clusters) if k not in partner.values())]
-    classes = np.unique(labels[labels >= 0]).tolist()
+    classes, order, partner = confusion_order(labels, clusters, n_clusters)
+    table = contingency(labels, clusters, n_clusters)
     class_names = [_class_name(c, label_names) for c in classes]
     shares = table[:, order] / table.sum(1, keepdims=True)
     width = max(2.4, 0.9 + _breadth(class_names) + 0.36 * len(order))
@@ -305,3 +304,12 @@ def confusion(
         for label, cluster in partner.items():
             corner = order.index(cluster) - 0.5, classes.index(label) - 0.5
             axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=INK, linewidth=0.9, clip_on=False))
+
+
+def confusion_order(
+    labels: Integers, clusters: Integers, n_clusters: int
+) -> tuple[list[int], list[int], dict[int, int]]:
+    """Classes from low to high; clusters in the order of the classes they match, then the others; and the matching."""
+    partner = _matched(labels, clusters)
+    order = [*partner.values(), *(k for k in range(n_clusters) if k not in partner.values())]
+    return np.unique(labels[labels >= 0]).tolist(), order, partner

@@ -1,0 +1,109 @@
+"""What a page tells of a run: its seeds' scores, where samples lie, its pictures and errors, how to make it again."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gancluster import metrics
+from gancluster.data.dataset import Dataset
+from gancluster.groups import Group
+from gancluster.report import page
+from gancluster.report.figures import confusion_order
+from gancluster.report.page import Cell
+from gancluster.report.planes import principal
+from gancluster.runs import Run
+
+SHOWN = 2000  # samples that can be pointed at, drawn by a fixed rule
+SCORES = {"acc": "ACC", "nmi": "NMI", "ari": "ARI"}
+PICTURES = {
+    "clusters": "Members of each cluster: the nearest to its mean on the left, the farthest on the right.",
+    "generated": "What the generator draws: a row a cluster.",
+    "losses": "Every loss term, a panel a player.",
+}
+REQUESTED = ("method", "preset", "dataset", "split", "n_samples", "n_clusters", "n_labels", "seed", "version")
+
+
+def of_run(run: Run, group: Group, dataset: Dataset | None) -> list[page.Section]:
+    """Sections on a finished run, with its siblings of other seeds; without the samples, no image on hovering."""
+    arrays = run.arrays()
+    clusters = next(values for name, values in arrays.items() if name.startswith("clusters/"))
+    sections: list[page.Section] = [seeds(group), points(arrays, clusters, dataset)]
+    if "labels" in arrays:
+        sections.append(confusion(arrays["labels"], clusters, run.request.n_clusters, dataset))
+    for name, text in PICTURES.items():
+        if (path := run.folder / f"{name}.png").exists():
+            sections.append(page.Picture(name.capitalize(), path, text))
+    return [*sections, asked(run), commands(run)]
+
+
+def seeds(group: Group) -> page.Table:
+    """A row a seed, and under them their mean ± standard deviation."""
+    rows = [[Cell(str(run.request.seed), run.request.seed), *_result(run)] for run in group.runs]
+    scored = pd.DataFrame([one for run in group.runs if (one := _scores(run))])
+    note = ""
+    if len(scored) > 1:
+        means, widths = scored.mean(), scored.std(ddof=1)
+        told = ", ".join(f"{shown} {means[key]:.3f} ± {widths[key]:.3f}" for key, shown in SCORES.items())
+        note = f"mean ± standard deviation over {len(scored)} seeds: {told}"
+    return page.Table("Scores", ["seed", "row", *SCORES.values(), "empty clusters", "seconds"], rows, note)
+
+
+def _result(run: Run) -> list[Cell]:
+    blank = Cell("–", kind="quiet")
+    if run.status != "finished":
+        return [Cell(run.status.upper(), kind="bad"), *[blank] * (len(SCORES) + 2)]
+    result, scores = run.result(), _scores(run)
+    empty = next(iter(result["sizes"].values())).count(0)
+    measured = [Cell(f"{scores[key]:.3f}", scores[key]) if scores else blank for key in SCORES]
+    lost = Cell(str(empty), empty, "bad" if empty else "")
+    return [Cell(result["row"]), *measured, lost, Cell(f"{result['seconds']:.0f}", result["seconds"])]
+
+
+def _scores(run: Run) -> dict[str, float]:
+    """By the paper's rule; none for a run without labels, or not finished."""
+    scores = run.result()["scores"] if run.status == "finished" else None
+    return next(iter(scores.values())) if scores else {}
+
+
+def points(arrays: dict[str, NDArray[Any]], clusters: NDArray[Any], dataset: Dataset | None) -> page.Points:
+    """Where samples lie on the principal axes of the embedding; at most 2,000 of them."""
+    plane, n = principal(arrays["embedding"]), len(clusters)
+    shown = np.sort(np.random.default_rng(0).permutation(n)[:SHOWN])
+    labels = arrays.get("labels")
+    classes = None if labels is None else [_class(label, dataset) for label in labels[shown].tolist()]
+    sprites = np.asarray(dataset.inputs[shown], np.uint8) if dataset is not None and dataset.is_images else None
+    note = f"{len(shown):,} of {n:,} samples; across: {plane.axes[0]}, up: {plane.axes[1]}"
+    return page.Points("Embedding", plane.points[shown], shown, clusters[shown], classes, sprites, note)
+
+
+def confusion(labels: NDArray[Any], clusters: NDArray[Any], k: int, dataset: Dataset | None) -> page.Confusion:
+    """Classes against clusters, those that belong together on the diagonal."""
+    classes, order, matched = confusion_order(labels, clusters, k)
+    table = metrics.contingency(labels, clusters, k)[:, order]
+    names = [_class(label, dataset) for label in classes]
+    pairs = [(classes.index(label), order.index(cluster)) for label, cluster in matched.items()]
+    return page.Confusion("Classes and clusters", table, names, [str(cluster) for cluster in order], pairs)
+
+
+def _class(label: int, dataset: Dataset | None) -> str:
+    names = dataset.label_names if dataset is not None else None
+    return "–" if label < 0 else names[label] if names else str(label)
+
+
+def asked(run: Run) -> page.Table:
+    """The whole request: what data, which options."""
+    request = run.request.model_dump(mode="json")
+    told = {name: request[name] for name in REQUESTED} | {"sha256": request["sha256"][:16]} | request["options"]
+    rows = [[Cell(name), Cell("–" if value is None else str(value))] for name, value in told.items()]
+    return page.Table("Options", ["option", "value"], rows)
+
+
+def commands(run: Run) -> page.Commands:
+    """The command that trains the run again, and the one that writes this page."""
+    lines = [run.request.command] if run.request.command else []
+    return page.Commands("Commands", [*lines, f"gancluster report {shlex.quote(run.folder.name)}"])
