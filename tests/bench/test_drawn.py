@@ -1,0 +1,48 @@
+"""A sheet as bars: what is drawn is what the sheet holds."""
+
+from pathlib import Path
+
+import pytest
+from outcomes import filled_by, finished
+
+from gancluster.bench import drawn, sheets, tables
+from gancluster.bench.cells import Cell, Outcome
+from gancluster.errors import UserError
+from gancluster.report.bars import Bar, Panel
+
+Drawing = tuple[list[str], list[Panel], list[bool]]
+
+
+@pytest.fixture
+def drawing(monkeypatch: pytest.MonkeyPatch) -> list[Drawing]:
+    """What would have been drawn."""
+    seen: list[Drawing] = []
+    monkeypatch.setattr(drawn, "bar_chart", lambda rows, panels, path, floor: seen.append((rows, panels, floor)))
+    return seen
+
+
+def outcome(cell: Cell) -> Outcome:
+    if cell.dataset == "mnist":
+        return Outcome(cell=cell, status="no data", reason="not here")
+    return finished(cell, acc=0.9 if cell.options.get("gan", True) else 0.8)
+
+
+def test_the_ablation_s_bars_are_its_means_and_missing_data_are_told(drawing: list[Drawing], tmp_path: Path) -> None:
+    drawn.as_bars(filled_by(outcome, tables.named("figure2"), seeds=2), tmp_path / "bars.png")
+    ((rows, panels, floor),) = drawing
+    by_title = {panel.title: dict(zip(rows, panel.bars, strict=True)) for panel in panels}
+    assert by_title["digits ACC"]["without the GAN"] == Bar(pytest.approx(0.8), pytest.approx(0))
+    assert by_title["digits ACC"]["ClusterGAN"] == Bar(pytest.approx(0.9), pytest.approx(0))
+    assert by_title["MNIST ACC"]["ClusterGAN"] == Bar(word="no data")
+    assert floor == [False] * 5 + [True] * 3
+
+
+def test_printed_figures_are_drawn_without_their_deviation(drawing: list[Drawing], tmp_path: Path) -> None:
+    drawn.as_bars(sheets.filled(tables.named("table1", "ganem"), [], "full"), tmp_path / "bars.png")
+    ((rows, panels, _),) = drawing
+    assert panels[0].bars[rows.index("GAN-EM")].printed == 4.2
+
+
+def test_a_sheet_without_a_number_is_not_drawn(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no number yet"):
+        drawn.as_bars(sheets.filled(tables.named("figure2"), [], "full"), tmp_path / "bars.png")
