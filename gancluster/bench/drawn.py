@@ -1,13 +1,22 @@
-"""A sheet as bars: ClusterGAN's Figure 2, and any other table that one wants to see at a glance."""
+"""Tables as pictures: bars of any of them, as ClusterGAN's Figure 2; planes of the samples, as its Figure 3."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from gancluster.bench import render
+from gancluster.bench.cells import Outcome
+from gancluster.bench.layout import Row, Table
 from gancluster.bench.sheets import Entry, Head, Sheet
+from gancluster.bench.worker import load
 from gancluster.errors import UserError
 from gancluster.report.bars import Bar, Panel, bar_chart
+from gancluster.report.figures import planes_beside
+from gancluster.report.planes import principal
+from gancluster.runs import Run
 
 
 def as_bars(sheet: Sheet, path: Path) -> None:
@@ -26,3 +35,31 @@ def _bar(entry: Entry, head: Head) -> Bar:
     if entry.measured is None:
         return Bar(printed=printed, word=render.measured(entry, head))
     return Bar(entry.measured.mean, entry.measured.std, printed)
+
+
+def as_planes(table: Table, outcomes: Sequence[Outcome], runs_dir: Path, data_dir: Path, folder: Path) -> list[Path]:
+    """A PNG a data set in `folder`: its raw samples on their principal axes, and the embedding of each row's run.
+
+    The first seed that is finished is drawn, by class; a row without one is left out, and so is the floor.
+    """
+    made = []
+    for dataset in dict.fromkeys(outcome.cell.dataset for outcome in outcomes):
+        done = [o for o in outcomes if o.cell.dataset == dataset and o.status == "finished"]
+        runs = {row.title: run for row in table.rows if not row.floor and (run := _run(row, done, runs_dir))}
+        if not runs:
+            continue
+        cell = done[0].cell
+        data = load(dataset, data_dir, cell.split, cell.limit)
+        planes = {"raw samples": principal(np.asarray(data.inputs, np.float32).reshape(len(data), -1))}
+        planes |= {title: principal(run.arrays()["embedding"]) for title, run in runs.items()}
+        labels = np.full(len(data), -1) if data.labels is None else data.labels
+        made.append(folder / f"{table.name}-{data.name}.png")
+        planes_beside(planes, labels, made[-1], data.label_names)
+    return made
+
+
+def _run(row: Row, done: Sequence[Outcome], runs_dir: Path) -> Run | None:
+    """The first finished run that the row asks for."""
+    options = (row.cell or {}).get("options", {})
+    runs = [Path(o.run) for o in done if (o.cell.method, o.cell.options) == (row.method, options)]
+    return Run.open(runs_dir / runs[0]) if runs else None

@@ -6,7 +6,7 @@ cluster, as `matched_names` gives them. A cluster has the same colour in every p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 from math import ceil
 from pathlib import Path
@@ -201,6 +201,16 @@ def embedding_plane(
             _tag(figure, axes, plane.points, groups[plane.shown], names)
         keys = [_key(colour(k), text) for k, text in legend.items()]
         axes.legend(handles=keys, loc="center left", bbox_to_anchor=(1, 0.5), ncols=columns, handletextpad=0)
+
+
+def planes_beside(planes: Mapping[str, Plane], labels: Integers, path: Path, label_names: Names | None = None) -> None:
+    """Several planes of the same samples, each under its title, coloured by class `(n,)`; unlabelled ones are grey."""
+    names = {c: _class_name(c, label_names) for c in np.unique(labels[labels >= 0]).tolist()}
+    with picture(path, 0.2 + 3.0 * len(planes), 3.4) as figure:
+        for axes, (title, plane) in zip(figure.subplots(1, len(planes), squeeze=False)[0], planes.items(), strict=True):
+            _scatter(axes, plane.points, labels[plane.shown])
+            axes.set(title=title, xticks=[], yticks=[], xlabel=plane.axes[0], ylabel=plane.axes[1])
+            _tag(figure, axes, plane.points, labels[plane.shown], names)
 
 
 def _places(labels: Integers, clusters: Integers) -> dict[int, int]:

@@ -9,6 +9,7 @@ from gancluster.bench import drawn, sheets, tables
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.errors import UserError
 from gancluster.report.bars import Bar, Panel
+from gancluster.runs import Run
 
 Drawing = tuple[list[str], list[Panel], list[bool]]
 
@@ -46,3 +47,17 @@ def test_printed_figures_are_drawn_without_their_deviation(drawing: list[Drawing
 def test_a_sheet_without_a_number_is_not_drawn(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no number yet"):
         drawn.as_bars(sheets.filled(tables.named("figure2"), [], "full"), tmp_path / "bars.png")
+
+
+def test_the_planes_of_a_run_s_embedding_stand_beside_its_raw_samples(
+    straight: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[list[str], int]] = []
+    monkeypatch.setattr(drawn, "planes_beside", lambda planes, labels, *more: seen.append(([*planes], len(labels))))
+    cell = Cell(method="clustergan", dataset="digits", limit=240)
+    root = straight.folder.parents[2]
+    done = finished(cell).model_copy(update={"run": str(straight.folder.relative_to(root))})
+    waiting = Outcome(cell=cell.model_copy(update={"options": {"gan": False}}), status="waiting")
+    made = drawn.as_planes(tables.named("figure3"), [waiting, done], root, tmp_path, tmp_path)
+    assert made == [tmp_path / "figure3-digits.png"]
+    assert seen == [(["raw samples", "ClusterGAN"], 240)]

@@ -1,5 +1,6 @@
 """A user's own table: what a TOML file may say, and how it is told what it may not."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,14 @@ def test_rows_data_sets_and_figures_come_from_the_file(tmp_path: Path) -> None:
     assert found.published == "0.950"
     assert found.verdict is not None
     assert found.verdict.name == "reproduced"
+
+
+def test_the_example_of_the_docs_is_a_table(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/bench.md").read_text()
+    (text,) = re.findall(r'^```toml title="mine.toml"\n(.*?)^```', page, re.DOTALL | re.MULTILINE)
+    table = own.read(written(tmp_path, text))
+    assert [row.title for row in table.rows] == ["clustergan", "without the GAN"]
+    assert len(table.cells("full")) == 20
 
 
 @pytest.mark.parametrize(

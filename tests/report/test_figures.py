@@ -95,6 +95,14 @@ def test_a_plane_of_some_samples_draws_these_but_matches_all(tmp_path: Path) -> 
     assert [dots(group, right) > 50 for group in range(4)] == [False, False, True, False]
 
 
+def test_planes_beside_each_other_show_the_same_samples_by_class(tmp_path: Path) -> None:
+    few = Plane(PLANE.points[:50], PLANE.axes, np.arange(50))
+    figures.planes_beside({"before": PLANE, "after": few}, np.where(GROUPS == 3, -1, GROUPS), tmp_path / "a.png")
+    left, right = np.array_split(pixels(tmp_path / "a.png"), 2, axis=1)
+    assert [dots(group, left) > 50 for group in range(4)] == [True, True, True, False]
+    assert [dots(group, right) > 50 for group in range(4)] == [True, True, False, False]
+
+
 def test_cluster_means_are_coloured_by_what_a_cluster_has_more_of(tmp_path: Path) -> None:
     for name, generated in (("real", None), ("both", BLOBS.reshape(4, 25, 4))):
         figures.cluster_means(BLOBS, GROUPS, 5, tmp_path / f"{name}.png", generated, feature_names=["a", "b", "c", "d"])
