@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gancluster import collapse, registry
+from gancluster import collapse, registry, starts
 from gancluster import snapshots as partitions
 from gancluster.collapse import Collapsed
 from gancluster.data.batches import Batches
@@ -20,7 +20,7 @@ from gancluster.engine.play import Game, Moment, assert_finite, play
 from gancluster.engine.randomness import seed_of
 from gancluster.engine.trained import Trained, settle
 from gancluster.errors import Diverged, Interrupted, UserError
-from gancluster.methods.base import Fit, Method, Task
+from gancluster.methods.base import Fit, Method, Prediction, Task
 from gancluster.metrics import toys
 from gancluster.outcomes import put_down
 from gancluster.runs import Request, Row, Run
@@ -33,14 +33,15 @@ Watch = Callable[[Moment], None]
 class Attempt:
     """A run's game, and what is kept beside its state: the log's `rows` and the `snapshots` of its epochs so far.
 
-    `started`: when the run would have begun if it had never been stopped. `looking`: seconds that went into snapshots
-    since it was last resumed.
+    `start`: the clusters that pre-trained players made, by rule; none before that. `started`: when the run would have
+    begun if it had never been stopped. `looking`: seconds that went into snapshots since it was last resumed.
     """
 
     run: Run
     game: Game
     rows: list[Row]
     snapshots: list[Snapshot]
+    start: Prediction
     started: float
     looking: float = 0.0
 
@@ -129,7 +130,7 @@ def begin(run: Run, batches: Batches) -> Attempt:
         if request.snapshots:
             snapshots = [s for s in partitions.unpacked(run.snapshots()) if s.epoch <= game.state.rows]
     before = float((rows or dropped)[-1]["seconds"]) if rows or dropped else 0.0
-    return Attempt(run, game, rows, snapshots, time.monotonic() - before)
+    return Attempt(run, game, rows, snapshots, run.start(), time.monotonic() - before)
 
 
 def _play(attempt: Attempt, watch: Watch, save_every: float, stop: threading.Event) -> None:
@@ -142,6 +143,7 @@ def _play(attempt: Attempt, watch: Watch, save_every: float, stop: threading.Eve
         if moment.row is not None:
             if not attempt.is_last and (symptoms := game.method.symptoms(moment.row)):
                 raise Collapsed(symptoms)
+            _note_start(attempt)
             _take_snapshot(attempt)
         if stop.is_set() or game.is_over or time.monotonic() - saved >= save_every:
             attempt.save()
@@ -149,6 +151,13 @@ def _play(attempt: Attempt, watch: Watch, save_every: float, stop: threading.Eve
         if stop.is_set():
             folder = attempt.run.folder
             raise Interrupted(f"stopped at step {moment.played} of {moment.total}; all of it is saved in {folder}")
+
+
+def _note_start(attempt: Attempt) -> None:
+    """Keep the clusters of players that have just been pre-trained, in the run's folder, before anything is saved."""
+    if not attempt.start and starts.is_here(attempt.game):
+        attempt.start = starts.look(attempt.game)
+        attempt.run.write_start(attempt.start)
 
 
 def _take_snapshot(attempt: Attempt) -> None:
@@ -178,8 +187,10 @@ def _conclude(attempt: Attempt, dataset: Dataset) -> dict[str, Any]:
         attempt.snapshots = [*earlier, last]
         attempt.save_snapshots()
     arrays = {"embedding": embedding, "centres": centres}
+    result = put_down(run, dataset, clusters, arrays, game.method.extensions())
     return {
-        **put_down(run, dataset, clusters, arrays, game.method.extensions()),
+        **result,
+        **starts.told(attempt.start, dataset, result, run.request),
         **_of_generated(players, dataset, game.seed),
         "warnings": collapse.seen_in_log(game.method, attempt.rows) + collapse.empty(own) + collapse.lopsided(own),
     }

@@ -24,6 +24,8 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "clustergan-latent": "gancluster.methods.clustergan_latent:ClusterGANLatent",
         "ganem": "gancluster.methods.ganem:GANEM",
         "gmm": "gancluster.methods.classical:GMM",
+        "dcan": "gancluster.methods.dcan:DCAN",
+        "dec": "gancluster.methods.dec:DEC",
         "imsat": "gancluster.methods.imsat:IMSAT",
         "infogan": "gancluster.methods.infogan:InfoGAN",
         "kmeans": "gancluster.methods.classical:KMeans",

@@ -117,7 +117,8 @@ class Run:
         """What came out: `status`, `row`, `extensions`, `scores` and `sizes` by rule, `seconds`, `machine`.
 
         `warnings`: what looks like a collapse, without labels. `restarts`: the attempts dropped before, as `dropped`
-        has them. `snapshot_seconds`: what snapshots cost since the run was last resumed, where it took any.
+        has them. `snapshot_seconds`: what snapshots cost since the run was last resumed, where it took any. `start`,
+        `gain`, `floor`, `floor_seconds`: what a run with labels and pre-training owes to it, as `starts.told` has them.
         """
         path = self.folder / "result.json"
         content = _json(path, f"{self.folder} is not finished: repeat its command with --resume")
@@ -167,6 +168,14 @@ class Run:
     def write_snapshots(self, arrays: dict[str, NDArray[Any]]) -> None:
         atomic.write_npz(self.folder / "snapshots.npz", arrays)
 
+    def start(self) -> dict[str, NDArray[np.int64]]:
+        """The clusters `(n,)` that pre-trained players made of all samples, by rule; none before, or without them."""
+        path = self.folder / "start.npz"
+        return _npz(path) if path.exists() else {}
+
+    def write_start(self, clusters: dict[str, NDArray[np.int64]]) -> None:
+        atomic.write_npz(self.folder / "start.npz", clusters)
+
     def dropped(self) -> list[dict[str, Any]]:
         """Attempts given up after a collapse, in order: `attempt`, `phase`, `epoch`, `seconds` so far, `symptoms`."""
         path = self.folder / "restarts.json"
@@ -181,7 +190,7 @@ class Run:
         The checkpoint goes first: killed before the record is written, a run plays the same attempt again.
         """
         dropped = [*self.dropped(), attempt]
-        for path in (self.checkpoint, self.folder / "log.csv", self.folder / "snapshots.npz"):
+        for path in (self.checkpoint, *(self.folder / name for name in ("log.csv", "snapshots.npz", "start.npz"))):
             path.unlink(missing_ok=True)
         atomic.write_text(self.folder / "restarts.json", json.dumps({"dropped": dropped}, indent=2) + "\n")
 

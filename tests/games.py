@@ -26,6 +26,7 @@ from gancluster.runs import Run
 from gancluster.training import TrainOptions, plan
 
 N = 24
+TIMES = ("seconds", "snapshot_seconds", "floor_seconds")
 FAST = {"warmup_epochs": 1, "epochs": 2, "batch_size": 60, "warmup_batch_size": 120, "code_size": 20}
 
 
@@ -171,7 +172,7 @@ def placed(
 def timeless(result: dict[str, Any]) -> dict[str, Any]:
     """A result without what it took, which is never twice the same."""
     dropped = [{key: value for key, value in attempt.items() if key != "seconds"} for attempt in result["restarts"]]
-    kept = {key: value for key, value in result.items() if key not in ("seconds", "snapshot_seconds")}
+    kept = {key: value for key, value in result.items() if key not in TIMES}
     return kept | {"restarts": dropped}
 
 

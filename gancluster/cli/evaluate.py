@@ -84,6 +84,7 @@ def _refuse_mixed(
 
 def _clustering(found: Run, wanted: list[str], split: Split | None, data_dir: Path | None, as_json: bool) -> None:
     from gancluster import metrics
+    from gancluster.cli.results import of_start
 
     labels, clusters = _stored(found) if split is None else _assigned(found, split, data_dir)
     k = found.request.n_clusters
@@ -97,6 +98,8 @@ def _clustering(found: Run, wanted: list[str], split: Split | None, data_dir: Pa
         return
     where = "" if split is None else f", trained on split {found.request.split}, scored on {split}"
     _print_scores(f"{found.folder} ({found.result()['row']}){where}", scores)
+    if split is None and "gain" in found.result():
+        print(of_start(found.result()))
     _print_confusion(metrics.contingency(labels, next(iter(clusters.values())), k))
 
 

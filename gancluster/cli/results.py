@@ -41,6 +41,8 @@ def show(runs: list[Run], as_json: bool) -> None:
             where = f"attempt {dropped['attempt']} dropped at {dropped['phase']}, epoch {dropped['epoch']}"
             told = f"seed {run.request.seed}: {where}: {'; '.join(dropped['symptoms'])}"
             console.print(told, markup=False, soft_wrap=True)
+        if "gain" in result:
+            console.print(f"seed {run.request.seed}: {of_start(result)}", soft_wrap=True)
         if "generated" in result:
             told = f"seed {run.request.seed}: generated points: {_of_toy(result['generated'])}"
             console.print(told, markup=False, soft_wrap=True)
@@ -49,6 +51,13 @@ def show(runs: list[Run], as_json: bool) -> None:
     if extensions := runs[0].result().get("extensions"):
         console.print(f"+ marks what is not in the paper: {', '.join(extensions)}", style="dim", soft_wrap=True)
     console.print(f"runs: {runs[0].folder.parent}", style="dim", soft_wrap=True)
+
+
+def of_start(result: dict[str, Any]) -> str:
+    """What a result owes to its pre-trained start."""
+    start, ended = (next(iter(result[when].values()))["acc"] for when in ("start", "scores"))
+    path = f"ACC {start:.3f} after pre-training, {ended:.3f} at the end ({result['gain']:+.3f})"
+    return f"{path}; K-means of the samples: {result['floor']['acc']:.3f}"
 
 
 def _of_toy(found: dict[str, Any]) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
+from gancluster.data.batches import Batches
 from gancluster.methods.base import Batch, Clock, Loss, Nets, Phase, Turn
 from gancluster.optim import Adam, Linear
 
@@ -14,11 +17,33 @@ PRETRAINING = "pre-training"
 
 def pretraining(epochs: int, batch_size: int, lr: float) -> Phase:
     """Players `encoder` and `decoder` lower the error of redrawn samples together, by Adam."""
-    turns = [Turn(("encoder", "decoder"), reconstruction_loss)]
-    return Phase(PRETRAINING, epochs, batch_size, [turns], Adam(Linear(lr, lr), betas=(0.9, 0.999)))
+    turns, adam = [Turn(("encoder", "decoder"), reconstruction_loss)], Adam(Linear(lr, lr), betas=(0.9, 0.999))
+    return Phase(PRETRAINING, epochs, batch_size, [turns], adam, pretrains=True)
 
 
 def reconstruction_loss(nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
     """Mean squared error of `decoder(encoder(x))`, over samples and values."""
     redrawn = nets["decoder"](nets["encoder"](batch.inputs))
     return Loss({"reconstruction": F.mse_loss(redrawn, batch.inputs)})
+
+
+def encoded(encoder: nn.Module, batches: Batches) -> Tensor:
+    """Latents of all samples, in the order they are stored: `(n, d)`."""
+    return torch.cat([encoder(part) for part in batches.parts()])
+
+
+@torch.no_grad()
+def standardise(encoder: nn.Module, decoder: nn.Module, latents: Tensor) -> None:
+    """Let the encoder's `latents` have mean 0, and deviation 1 over samples and dimensions.
+
+    The decoder makes up for it: both together redraw what they did.
+    """
+    first, last = next(iter(decoder.children())), list(encoder.children())[-1]
+    assert isinstance(first, nn.Linear)
+    assert isinstance(last, nn.Linear)
+    mean = latents.mean(0)
+    deviation = (latents - mean).square().mean().sqrt().clamp_min(1e-12)
+    first.bias.add_(first.weight @ mean)
+    first.weight.mul_(deviation)
+    last.bias.sub_(mean).div_(deviation)
+    last.weight.div_(deviation)

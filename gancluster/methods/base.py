@@ -146,7 +146,7 @@ class Phase:
     say). `optimizer`: one for all who move, or one by name; they start afresh with every phase. `steps`: the steps of
     an epoch where it is no pass through the data. `until`: asked before every epoch, given the players and the data;
     the phase is over once it says so. `frozen`: the players whose batch norm keeps to the statistics it was calibrated
-    with.
+    with. `pretrains`: the players with which the next phase begins are the start that the run's gain is counted from.
     """
 
     name: str
@@ -157,6 +157,7 @@ class Phase:
     steps: int | None = None
     until: Callable[[Nets, Batches], bool] | None = None
     frozen: Set[str] = frozenset()
+    pretrains: bool = False
 
     def optimizer_of(self, player: str) -> Optimizer:
         return self.optimizer[player] if isinstance(self.optimizer, Mapping) else self.optimizer

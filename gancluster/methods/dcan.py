@@ -1,0 +1,201 @@
+"""DCAN: *Deep Clustering using Adversarial Net based Clustering Loss* (Lim; slides, and arXiv 2412.08933).
+
+A discriminator in place of a clustering loss. An auto-encoder is trained; a clustering model θ, K-means or a Gaussian
+mixture, is fitted to its latents; then the encoder plays against a discriminator D of latents:
+
+    T = 1      z+ ~ p(z | θ*), drawn from the cluster that a sample is assigned to
+    T = 0      z = G(x), the sample's latent
+    L          E ln D(z+) + E ln(1 - D(G(x))): D ascends it, the encoder G descends     (slides 2.1, 3; errata D1, D2)
+
+At the best D, L is 2 JSD(p(z | θ) || q(z | x)) - 2 ln 2: latents come to lie as θ says. θ is fitted anew before every
+epoch, and the game is over once hardly any sample changes its cluster. Clusters are θ's.
+
+The slides name no networks, no optimiser, and not what θ* is or how to draw from it (erratum D6): all that is ours.
+What goes beyond choices that they leave open is marked *extension*.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from gancluster import critics
+from gancluster.data.batches import Batches
+from gancluster.data.warp import Warp, draw_warp, warp
+from gancluster.methods import autoencoding, base
+from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.methods.mixture import Mixture, Model
+from gancluster.networks import autoencoder
+from gancluster.optim import Adam, Linear
+
+
+class Config(base.Config):
+    """DCAN's options; the slides give none of the numbers."""
+
+    pretrain_epochs: int = Field(50, ge=1, description="passes through the data in which the auto-encoder is trained")
+    epochs: int = Field(50, ge=1, description="passes of the game through the data, at most")
+    tolerance: float = Field(0.001, ge=0, le=1, description="the game is over once a smaller share changes its cluster")
+    batch_size: int = Field(256, ge=2, description="samples in a batch")
+    lr_pretrain: float = Field(1e-3, gt=0, description="Adam's learning rate in the auto-encoder's training")
+    lr: float = Field(1e-4, gt=0, description="Adam's learning rate in the game, of encoder and discriminator")
+    latent_size: int = Field(10, ge=1, description="length of a latent")
+    width: float = Field(1.0, gt=0, le=4, description="units of all layers but the latent, of DEC's 500-500-2000")
+
+    mixture: Model = Field("kmeans", description="θ: K-means, or Gaussians by EM, of full or diagonal covariance")
+    floor: float = Field(0.1, gt=0, description="least deviation of z+, of that of all latents when the game begins")
+    critic: str = Field("ns-gan", description=f"{critics.HELP}; as printed: gan")
+    conditional: bool = Field(False, description="D is told the cluster of z+ and z")
+    reconstruction_weight: float = Field(0.0, ge=0, description="weight in the game of the share not redrawn")
+
+    warp: float = Field(0.0, ge=0, description="extension: strength of the warps that the encoder plays under")
+    pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
+    consistency_weight: float = Field(0.0, ge=0, description="extension: a sample and its warp have one latent")
+
+
+class Noise(NamedTuple):
+    """A step's random numbers: `normal` `(n, d)`, of which z+ are made; `mix` `(n,)` on [0, 1); a warp a sample."""
+
+    normal: Tensor
+    mix: Tensor
+    warp: Warp
+
+
+class DCAN(base.Method):
+    """The two phases, their losses, and what θ says of new samples."""
+
+    name: ClassVar[str] = "dcan"
+    paper: ClassVar[str] = "Lim: Deep Clustering using Adversarial Net based Clustering Loss, 2024"
+    config_type: ClassVar[type[base.Config]] = Config
+    encoder: ClassVar[str] = "encoder"
+    config: Config
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__(config, task)
+        self.k = task.n_clusters
+        self.critic = critics.named(config.critic)
+
+    # The players and their phases -------------------------------------------------------------------------------------
+
+    def players(self) -> Modules:
+        c, task = self.config, self.task
+        judged = c.latent_size + (self.k if c.conditional else 0)
+        return {
+            "encoder": autoencoder.encoder(task.shape, c.latent_size, c.width),
+            "decoder": autoencoder.decoder(task.shape, c.latent_size, task.pixel_range, c.width),
+            "discriminator": self.critic.wrap(autoencoder.latent_discriminator(judged)),
+            "mixture": Mixture(self.k, c.latent_size, task.n_samples, c.mixture),
+        }
+
+    def phases(self) -> list[Phase]:
+        c, critic = self.config, self.critic
+        free, held = (partial(self.discriminator_loss, penalised=on) for on in (False, True))
+        G = Turn(("encoder", "decoder") if c.reconstruction_weight else "encoder", self.encoder_loss)
+        rounds = [[Turn("discriminator", D, critic.repeat, critic.after_step), G] for D in (held, free)]
+        rounds = [rounds[0], *[rounds[1]] * (critic.every - 1)]
+        adam = Adam(Linear(c.lr, c.lr))
+        game = Phase("adversarial", c.epochs, c.batch_size, rounds, adam, until=self.is_settled)
+        return [autoencoding.pretraining(c.pretrain_epochs, c.batch_size, c.lr_pretrain), game]
+
+    def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
+        if phase == "adversarial":
+            encoder, decoder = players["encoder"], players["decoder"]
+            autoencoding.standardise(encoder, decoder, autoencoding.encoded(encoder, batches))
+
+    def renew(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
+        """Before every epoch of the game θ is fitted to the latents as they are, from its last clusters on."""
+        if phase == "adversarial":
+            theta = players["mixture"]
+            assert isinstance(theta, Mixture)
+            theta.fit(autoencoding.encoded(players["encoder"], batches), self.config.floor, seed)
+
+    def is_settled(self, nets: Nets, batches: Batches) -> bool:
+        """Whether the last fit of θ has changed the clusters of so few samples that the game is over."""
+        return bool(nets["mixture"]() < self.config.tolerance)
+
+    def draw(self, n: int, rng: torch.Generator) -> Noise:
+        return Noise(
+            normal=torch.randn(n, self.config.latent_size, generator=rng, device=rng.device),
+            mix=torch.rand(n, generator=rng, device=rng.device),
+            warp=draw_warp(n, self.task.shape, self.task.flips, rng),
+        )
+
+    # Losses -----------------------------------------------------------------------------------------------------------
+
+    def discriminator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock, penalised: bool = False) -> Loss:
+        """-L at D, by the critic: points of θ up, latents down."""
+        D, z = nets["discriminator"], nets["encoder"](batch.inputs)
+        clusters, drawn = nets["mixture"](z, noise.normal)
+        real, fake = self.shown(drawn, clusters), self.shown(self.played(nets, batch.inputs, noise), clusters)
+        terms = {"adversarial": self.critic.discriminator_loss(D(real), D(fake))}
+        if penalised and (penalty := self.critic.penalty(D, (real,), (fake,), noise.mix)) is not None:
+            terms["penalty"] = self.critic.every * penalty
+        return Loss(terms)
+
+    def encoder_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """Latents pass for points of θ; by options the decoder still redraws them, and warps leave them in place."""
+        c, x = self.config, batch.inputs
+        z, played = nets["encoder"](x), self.played(nets, x, noise)
+        fake = self.shown(played, nets["mixture"](z).argmax(1))
+        terms = {"adversarial": self.critic.generator_loss(nets["discriminator"](fake))}
+        if c.reconstruction_weight:
+            missed = (nets["decoder"](z) - x).square().mean() / (x - x.mean(0)).square().mean()
+            terms["reconstruction"] = c.reconstruction_weight * missed
+        if c.consistency_weight:
+            terms["consistency"] = c.consistency_weight * (played - z.detach()).square().mean()
+        return Loss(terms)
+
+    # Their parts ------------------------------------------------------------------------------------------------------
+
+    def played(self, nets: Nets, x: Tensor, noise: Noise) -> Tensor:
+        """The latents `(b, d)` that the encoder plays with: those of samples, warped where warps are asked for."""
+        low, high = self.task.pixel_range
+        z: Tensor = nets["encoder"](warp(x, noise.warp, self.config.warp, self.config.pixel_noise * (high - low)))
+        return z
+
+    def shown(self, z: Tensor, clusters: Tensor) -> Tensor:
+        """What D is shown of latents `(b, d)`: themselves, and by option their clusters `(b,)`, one-hot."""
+        if not self.config.conditional:
+            return z
+        return torch.cat([z, (clusters[:, None] == torch.arange(self.k, device=z.device)).to(z)], 1)
+
+    # After training ---------------------------------------------------------------------------------------------------
+
+    def embed(self, nets: Nets, inputs: Tensor) -> Tensor:
+        """θ's scores of each cluster `(b, K)`, the largest the likeliest."""
+        return nets["mixture"](nets["encoder"](inputs))
+
+    def features(self, nets: Nets, inputs: Tensor) -> Tensor:
+        """Latents `(b, d)`."""
+        return nets["encoder"](inputs)
+
+    def centres(self, embedding: Embedding, seed: int) -> Embedding:
+        """None: θ decides by itself."""
+        return np.empty((0, embedding.shape[1]), np.float32)
+
+    def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
+        """`theta`: the likeliest cluster."""
+        return {"theta": embedding.argmax(1)}
+
+    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
+        """None: the decoder is no player of the game."""
+        return None
+
+    @classmethod
+    def presets(cls, task: Task) -> dict[str, Preset]:
+        return {
+            "default": Preset("our recipe", {"batch_size": min(100, task.n_samples)}),
+            "paper": Preset("as printed", {"critic": "gan"}),
+            "smoke": Preset(
+                "seconds, to see that all runs", {"width": 0.1, "pretrain_epochs": 1, "epochs": 2, "batch_size": 60}
+            ),
+        }
+
+    def extensions(self) -> list[str]:
+        c = self.config
+        used = {"warps": c.warp > 0 or c.pixel_noise > 0, "consistency": c.consistency_weight > 0}
+        return [name for name, on in used.items() if on]
