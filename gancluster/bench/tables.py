@@ -28,7 +28,7 @@ SYSTEMS = {
     "JULE-RC": "jule",
     "DEPICT": "depict",
     "IMSAT": "imsat",
-    "IMSAT-RPT": "imsat-rpt",
+    "IMSAT-RPT": "imsat",
     "ClusterGAN": "clustergan",
     "GAN-EM": "ganem",
     "DCAN": "dcan",
@@ -45,6 +45,8 @@ SYSTEMS = {
     "KINGDRA": "kingdra",
 } | {hash_.title: name for name, hash_ in HASHES.items()}
 """Systems as the papers call them, and the method or shallow hash that each is here, or would be."""
+OPTIONS = {"IMSAT-RPT": {"augmentation": "rpt"}}
+"""What tells a system from another of the same method."""
 
 FLOOR = {
     "K-means on pixels": "kmeans",
@@ -233,9 +235,12 @@ def adversarial_loss() -> Table:
     return Table("table2", "dcan", "Clustering", rows, tuple(columns), _placed(figures), (FEATURES, MEASURED_DIGITS))
 
 
+TAKE_CRITICS = ("clustergan", "clustergan-latent", "infogan", "ganem", "dcan", "aae")
+
+
 def critics() -> Table:
     """Every method that takes a critic with every critic; in no paper."""
-    pairs = [(m, c) for m in ("clustergan", "infogan", "ganem", "dcan", "aae") for c in BUILT_IN["critics"]]
+    pairs = [(m, c) for m in TAKE_CRITICS if m in BUILT_IN["methods"] for c in BUILT_IN["critics"]]
     rows = tuple(Row(f"{m}, {c}", {"method": m, "options": {"critic": c}}) for m, c in pairs)
     columns = tuple(
         Column(name, metric, metric.lower(), {"dataset": name.lower()})
@@ -259,8 +264,8 @@ def _placed(figures: Iterable[Figure]) -> dict[tuple[str, str], Figure]:
 def _systems(figures: Iterable[Figure], scores: Mapping[str, Mapping[str, str]] | None = None) -> tuple[Row, ...]:
     """A row for each system that has a figure, in the order of print."""
     titles = _order(f.method for f in figures)
-    methods = {title: {"method": SYSTEMS[title]} for title in titles if title in SYSTEMS}
-    return tuple(Row(title, methods.get(title), (scores or {}).get(title)) for title in titles)
+    cells = {t: {"method": SYSTEMS[t], "options": OPTIONS.get(t, {})} for t in titles if t in SYSTEMS}
+    return tuple(Row(title, cells.get(title), (scores or {}).get(title)) for title in titles)
 
 
 def _floor(figures: Iterable[Figure]) -> tuple[Row, ...]:
