@@ -19,6 +19,7 @@ Kind = Literal["methods", "datasets", "critics"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "methods": {
+        "bayesgan": "gancluster.methods.bayesgan:BayesGAN",
         "catgan": "gancluster.methods.catgan:CatGAN",
         "clustergan": "gancluster.methods.clustergan:ClusterGAN",
         "clustergan-latent": "gancluster.methods.clustergan_latent:ClusterGANLatent",

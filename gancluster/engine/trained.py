@@ -20,12 +20,12 @@ from gancluster.methods.base import Method, Modules, Nets
 from gancluster.networks.blocks import calibrate
 
 BATCH = 1000
-CALIBRATION = 10_000  # samples that the encoder's batch norm takes its statistics from
+CALIBRATION = 10_000  # samples that an encoder's batch norm takes its statistics from
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A method's players in their final form: averaged weights where there are any, the encoder calibrated."""
+    """A method's players in their final form: averaged weights where there are any, the encoders calibrated."""
 
     method: Method
     modules: Modules
@@ -65,18 +65,19 @@ def as_they_stand(game: Game) -> Trained:
     for name, module in modules.items():
         weights = game.state.averages.get(name, game.state.players[name])
         module.load_state_dict(weights | game.state.buffers[name])
-    encoder = modules[game.method.encoder]
     rng = generator("cpu", game.seed, Purpose.ORDER, 0, 0)
     index = torch.randperm(len(game.batches), generator=rng)[:CALIBRATION].to(game.device)
-    calibrate(encoder, (game.batches.at(part) for part in torch.split(index, BATCH) if len(part) > 1))
-    encoder.eval()
+    for name in game.method.encoders():
+        calibrate(modules[name], (game.batches.at(part) for part in torch.split(index, BATCH) if len(part) > 1))
+        modules[name].eval()
     return Trained(game.method, modules, game.device)
 
 
 def settle(game: Game) -> Trained:
-    """The players of a game that is over; the encoder's batch norms get the data's statistics, also in `game.state`."""
-    players, encoder = as_they_stand(game), game.method.encoder
-    game.state.buffers[encoder] = {key: value.clone() for key, value in players.modules[encoder].named_buffers()}
+    """The players of a game that is over; the encoders' batch norms get the data's statistics, also in `game.state`."""
+    players = as_they_stand(game)
+    for name in game.method.encoders():
+        game.state.buffers[name] = {key: value.clone() for key, value in players.modules[name].named_buffers()}
     return players
 
 
@@ -91,5 +92,6 @@ def reopen(method: Method, path: Path, device: torch.device) -> Trained:
         wanted |= {f"{where}/{name}/{key}": value for key, value in module.named_parameters()}
         wanted |= {f"buffers/{name}/{key}": value for key, value in module.named_buffers()}
     checkpoint.fill(wanted, {name: tensors[name] for name in wanted if name in tensors}, path)
-    modules[method.encoder].eval()
+    for name in method.encoders():
+        modules[name].eval()
     return Trained(method, modules, device)

@@ -214,6 +214,10 @@ class Method(ABC):
         """Rate of the exponential average of each player whose weights are averaged."""
         return {}
 
+    def encoders(self) -> tuple[str, ...]:
+        """The players that embed data, each calibrated before it is used: `encoder` alone, but for a population."""
+        return (self.encoder,)
+
     @abstractmethod
     def phases(self) -> list[Phase]:
         """The game from beginning to end."""
