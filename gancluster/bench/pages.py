@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from gancluster import atomic
-from gancluster.bench import render, sheets
+from gancluster.bench import drawn, render, sheets
 from gancluster.bench.sheets import Sheet
 
 INDEX = "tables.md"
+AS_BARS = ("figure2",)  # which the paper has as bars
 BY_HAND = "<!-- Made by `gancluster bench docs` from results/*.json: change those, not this page. -->\n\n"
 
 
@@ -19,19 +20,33 @@ def name(sheet: Sheet) -> str:
 
 def pages(source: Path) -> dict[str, str]:
     """The text of each page by its file's name: one of every `*.json` in `source`, and the list of all."""
-    found = {path: sheets.read(path) for path in sorted(source.glob("*.json"))}
-    made = {f"{path.stem}.md": BY_HAND + render.markdown(sheet) for path, sheet in found.items()}
+    found = _sheets(source)
+    made = {f"{stem}.md": BY_HAND + render.markdown(sheet) + _picture(stem, sheet) for stem, sheet in found.items()}
     lines = ["# The papers' tables", "", "Published beside measured, by `gancluster bench`. What was run so far:", ""]
-    lines += [f"- [{render.heading(sheet)}]({path.stem}.md), budget `{sheet.budget}`" for path, sheet in found.items()]
+    lines += [f"- [{render.heading(sheet)}]({stem}.md), budget `{sheet.budget}`" for stem, sheet in found.items()]
     return made | {INDEX: BY_HAND + "\n".join(lines) + "\n"}
 
 
 def write(source: Path, target: Path) -> list[Path]:
-    """Write the pages of `source` to `target`, and remove those that nothing in `source` makes any more."""
+    """Write the pages of `source` to `target`, with their pictures, and remove those made of what is gone."""
     target.mkdir(parents=True, exist_ok=True)
     made = pages(source)
-    for stale in {path.name for path in target.glob("*.md")} - made.keys():
-        (target / stale).unlink()
+    for page in target.glob("*.md"):
+        if page.name not in made and page.read_text(errors="replace").startswith(BY_HAND):
+            page.unlink()
+            page.with_suffix(".png").unlink(missing_ok=True)
     for file, text in made.items():
         atomic.write_text(target / file, text)
+    for stem, sheet in _sheets(source).items():
+        if _picture(stem, sheet):
+            drawn.as_bars(sheet, target / f"{stem}.png")
     return [target / file for file in made]
+
+
+def _sheets(source: Path) -> dict[str, Sheet]:
+    return {path.stem: sheets.read(path) for path in sorted(source.glob("*.json"))}
+
+
+def _picture(stem: str, sheet: Sheet) -> str:
+    """The line that shows the bars of a figure; nothing for a table."""
+    return f"\n![{render.heading(sheet)}, as bars]({stem}.png)\n" if sheet.name in AS_BARS else ""

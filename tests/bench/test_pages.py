@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
-from outcomes import usps
+import pytest
+from outcomes import filled_by, finished, usps
 
-from gancluster.bench import pages
+from gancluster.bench import pages, tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,15 +23,30 @@ def test_the_results_hold_no_path_of_a_machine() -> None:
         assert re.findall(r"/(?:home|work|tmp|root|Users)/", path.read_text()) == []
 
 
-def test_a_page_a_sheet_and_a_list_of_them_are_written_and_stale_ones_go(tmp_path: Path) -> None:
-    sheet = usps([0.97, 0.98])
-    source, target = tmp_path / "results", tmp_path / "docs"
-    source.mkdir()
-    target.mkdir()
-    (source / f"{pages.name(sheet)}.json").write_text(sheet.model_dump_json())
-    (target / "stale.md").write_text("old")
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A folder with the sheets of a table and of a figure."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    ablation = filled_by(lambda cell: finished(cell, acc=0.9), tables.named("figure2"), seeds=2)
+    for sheet in (usps([0.97, 0.98]), ablation):
+        (folder / f"{pages.name(sheet)}.json").write_text(sheet.model_dump_json())
+    return folder
+
+
+def test_a_page_a_sheet_and_a_list_of_them_are_written_and_a_figure_has_its_bars(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "docs"
     written = pages.write(source, target)
-    assert [path.name for path in written] == ["clustergan-table2-full.md", "tables.md"]
-    assert sorted(target.iterdir()) == sorted(written)
-    assert "[ClusterGAN, Table 2: Clustering](clustergan-table2-full.md)" in (target / "tables.md").read_text()
-    assert pages.write(source, target) == written
+    assert [path.name for path in written] == ["clustergan-figure2-full.md", "clustergan-table2-full.md", "tables.md"]
+    assert sorted(target.iterdir()) == sorted([*written, target / "clustergan-figure2-full.png"])
+    assert "](clustergan-figure2-full.png)" in written[0].read_text()
+    assert "[ClusterGAN, Table 2: Clustering](clustergan-table2-full.md)" in written[2].read_text()
+
+
+def test_pages_of_what_is_gone_go_and_somebody_s_own_stay(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "docs"
+    pages.write(source, target)
+    (target / "notes.md").write_text("# My notes\n")
+    (source / "clustergan-figure2-full.json").unlink()
+    pages.write(source, target)
+    assert {path.name for path in target.iterdir()} == {"clustergan-table2-full.md", "tables.md", "notes.md"}
