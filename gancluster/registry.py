@@ -28,6 +28,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "dcan": "gancluster.methods.dcan:DCAN",
         "dec": "gancluster.methods.dec:DEC",
         "imsat": "gancluster.methods.imsat:IMSAT",
+        "improved-gan": "gancluster.methods.improved_gan:ImprovedGAN",
         "infogan": "gancluster.methods.infogan:InfoGAN",
         "kmeans": "gancluster.methods.classical:KMeans",
         "pca-kmeans": "gancluster.methods.classical:PCAKMeans",
