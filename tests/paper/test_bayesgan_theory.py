@@ -101,7 +101,7 @@ def test_a_generator_climbs_the_mean_of_its_log_posteriors_over_all_discriminato
 def test_the_code_is_one_more_factor_of_the_likelihood() -> None:
     method, players, batch, noise = population(info_weight=1.0)
     nets = Nets(players, {})
-    mixed = method.mixture(nets)(method.game.code(noise[0]))
+    mixed = method.game.generated(method.pair(nets, 1, method.mixture(nets)), noise[0])
     told = torch.log_softmax(players["recogniser-1"](mixed), 1)[noise[0].c.bool()].sum()
     loss = method.discriminator_loss(nets, batch, noise, CLOCK, member=1)
     assert float(loss.terms["class"].detach()) == pytest.approx(-float(told.detach()) / N)
