@@ -26,6 +26,16 @@ class Cell(BaseModel):
     split: Split = "all"
     labels: int = 0
 
+    @property
+    def system(self) -> str:
+        """What is run: the method, and what it is asked beside its preset: *clustergan, critic wgan*."""
+        given = {**({"clusters": self.clusters} if self.clusters else {}), **self.options}
+        told = [f"{name.replace('_', '-')} {value}" for name, value in given.items()]
+        return ", ".join([self.method, *told, *([f"{self.labels} labels"] if self.labels else [])])
+
+    def __str__(self) -> str:
+        return f"{self.system} on {self.dataset}, seed {self.seed}"
+
 
 class Outcome(BaseModel):
     """What became of a cell.

@@ -30,7 +30,8 @@ Inbox = Queue[tuple["_Worker", str | None]]
 class News(BaseModel):
     """What happens to a job; the last of it is that it ended, was refused or stopped, or is given up.
 
-    `ended`: its run says how. `reason`: why it was refused, or what its process died of. `where`: as *game 3/5*.
+    `ended`: its run says how. `reason`: why it failed or was refused, or what its process died of. `where`: as
+    *game 3/5*.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

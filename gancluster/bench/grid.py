@@ -129,25 +129,26 @@ def _request(cell: Cell, dataset: Dataset, command: str) -> Request:
 
 def _as_it_stands(cell: Cell, request: Request, root: Path) -> Outcome:
     """What the run of a cell has come to."""
-    root = root_of(request, root)
+    own_root = root_of(request, root)
     waiting = Outcome(cell=cell, status="waiting")
-    if not (root / request.folder / "config.json").exists():
+    if not (own_root / request.folder / "config.json").exists():
         return waiting
     try:
-        run = Run.place(root, request)
+        run = Run.place(own_root, request)
         if run.status == "unfinished" or (run.status == "finished" and not measures.are_there(run)):
             return waiting
-        return _outcome(cell, run)
+        return _outcome(cell, run, root)
     except RunError as error:
         return Outcome(cell=cell, status="failed", reason=str(error))
 
 
-def _outcome(cell: Cell, run: Run) -> Outcome:
+def _outcome(cell: Cell, run: Run, root: Path) -> Outcome:
     """What came out of a run that is over: the scores of the paper's rule, and what a table measures beside them."""
     result = run.result()
     told = {"cell": cell, "seconds": result["seconds"], "machine": result["machine"]}
+    folder = run.folder.relative_to(root)
     if run.status == "failed":
         return Outcome(status="failed", reason=result["reason"], row=run.request.method, **told)
     rules = result["scores"] or {"": {}}
     scores = next(iter(rules.values())) | result.get("generated", {}) | measures.of(run)
-    return Outcome(status="finished", row=result["row"], scores=scores, run=str(run.folder), **told)
+    return Outcome(status="finished", row=result["row"], scores=scores, run=str(folder), **told)

@@ -130,6 +130,15 @@ class Table:
         columns = tuple(column for name in datasets for column in self._columns(name))
         return _filled(replace(table, columns=_once(columns)), datasets)
 
+    def with_critics(self, critics: Sequence[str]) -> Table:
+        """Rows with one of those adversarial objectives; a row of a method that takes any is asked with each of them.
+
+        Rows of methods that take none stay as they are.
+        """
+        for critic in critics:
+            registry.find("critics", critic.partition(":")[0])
+        return replace(self, rows=tuple(found for row in self.rows for found in _with_critics(row, critics)))
+
     def _rows(self, name: str) -> Iterator[Row]:
         named = [row for row in self.rows if _is([name], row.title, row.method)]
         if not named and name not in registry.origins("methods"):
@@ -160,6 +169,19 @@ def lacking(cell: Cell) -> str:
         return f"{cell.method} learns without labels"
     unknown = cell.options.keys() - method.config_type.model_fields.keys()
     return f"{cell.method} has no {', '.join(sorted(unknown))}" if unknown else ""
+
+
+def _with_critics(row: Row, critics: Sequence[str]) -> Iterator[Row]:
+    cell, given = row.cell or {}, (row.cell or {}).get("options", {})
+    if row.method not in registry.origins("methods"):
+        yield row
+    elif "critic" in given:
+        yield from [row] if given["critic"] in critics else []
+    elif "critic" not in registry.find("methods", row.method).config_type.model_fields:
+        yield row
+    else:
+        for critic in critics:
+            yield replace(row, title=f"{row.title}, {critic}", cell={**cell, "options": {**given, "critic": critic}})
 
 
 def _is(names: Iterable[str], *known: str | None) -> bool:

@@ -89,7 +89,7 @@ def _finished(run: Run, job: Job, tell: Tell) -> News:
         raise
     except Exception as error:  # a method, or what it is built on, may raise anything
         give_up(run, f"{type(error).__name__}: {error}".splitlines()[0])
-    return News(job=key, state="ended")
+    return News(job=key, state="ended", reason=run.result().get("reason", ""))
 
 
 def give_up(run: Run, reason: str) -> None:

@@ -1,0 +1,312 @@
+"""`gancluster bench TABLE | list | docs`: a paper's table, or one's own, run here: published beside measured."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from pydantic import BaseModel, ConfigDict, Field
+from typer.core import TyperGroup
+
+from gancluster.cli.data import DataDir
+from gancluster.cli.options import RUNS, RunsDir, with_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gancluster.bench.cells import Outcome
+    from gancluster.bench.grid import Folders, Planned
+    from gancluster.bench.layout import Table
+    from gancluster.bench.sheets import Sheet
+
+Format = Literal["terminal", "markdown", "latex", "csv", "json", "html"]
+ENDINGS = {"markdown": "md", "latex": "tex", "csv": "csv", "json": "json", "html": "html"}
+RESULTS = Path("results")
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and about how long; run nothing.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Go on with cells that failed, too.")]
+SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
+As = Annotated[Format | None, typer.Option("--format", help="How the table is shown (default: by --output's ending).")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the table to this file.")]
+Pictures = Annotated[Path | None, typer.Option(help="Draw the table as bars, and Figure 3's planes, in this folder.")]
+ResultsDir = Annotated[Path, typer.Option(help="Where every whole table is kept as JSON.")]
+
+
+class BenchOptions(BaseModel):
+    """What may be asked of a table; the command line's options are made from it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    budget: Literal["smoke", "cpu", "full"] = Field("full", description="smoke: minutes; cpu: a night; full: all of it")
+    paper: str = Field("clustergan", description="whose table: clustergan, ganem or dcan")
+    methods: str | None = Field(
+        None, description="only these rows, as kmeans,clustergan; also methods that it does not have"
+    )
+    datasets: str | None = Field(None, description="only these data sets, as digits,usps; also others than the table's")
+    critics: str | None = Field(None, description="only these adversarial objectives, as wgan,sn-gan")
+    seeds: int | None = Field(None, ge=1, description="runs of every cell (default: as many as the budget has)")
+    jobs: int = Field(1, ge=1, description="cells that are run side by side, each on one CPU thread")
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether less than the whole table is asked for."""
+        return bool(self.methods or self.datasets or self.critics)
+
+
+class Tables(TyperGroup):
+    """One sub-command a table, made when it is asked for, beside those that are none."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return super().get_command(ctx, cmd_name) or _command(cmd_name)
+
+
+app = typer.Typer(
+    cls=Tables,
+    no_args_is_help=True,
+    subcommand_metavar="TABLE [OPTIONS] | list | docs",
+    help="Run a table: table2, critics, … (gancluster bench list shows all), or one of your own from a TOML file; "
+    "gancluster bench TABLE --help shows the options.",
+)
+
+
+@app.callback()
+def _bench() -> None:
+    pass
+
+
+@app.command("list")
+def list_all(runs_dir: RunsDir = RUNS) -> None:
+    """List the tables, with the number of their cells and what they cost, by budget."""
+    from rich.console import Console
+    from rich.table import Table as Shown
+
+    from gancluster.bench import budgets, costs, tables
+    from gancluster.bench.cells import Outcome
+
+    shown, here = Shown(title="tables (gancluster bench NAME runs one)"), costs.measured(runs_dir)
+    for name in ("name", "of", "what it is", *(f"--budget {budget}" for budget in budgets.SEEDS)):
+        shown.add_column(name, overflow="fold")
+    for table in tables.every():
+        works = [
+            costs.work([Outcome(cell=cell, status="waiting") for cell in table.cells(budget)], here)
+            for budget in budgets.SEEDS
+        ]
+        shown.add_row(table.name, table.paper or "–", table.title, *(work.short for work in works))
+    Console(markup=False).print(shown)
+
+
+@app.command()
+def docs(
+    source: Annotated[Path, typer.Argument(help="The folder of tables in JSON.")] = RESULTS,
+    target: Annotated[Path, typer.Argument(help="The folder of pages.")] = Path("docs/results"),
+) -> None:
+    """Write the documentation's pages of results from tables in JSON, and nothing else."""
+    from gancluster.bench import pages
+
+    for path in pages.write(source, target):
+        typer.echo(path)
+
+
+def _command(name: str) -> Any:
+    """The command `bench NAME`."""
+
+    def command(
+        *,
+        dry_run: DryRun = False,
+        retry_failed: RetryFailed = False,
+        save_every: SaveEvery = 20.0,
+        form: As = None,
+        output: Output = None,
+        pictures: Pictures = None,
+        results_dir: ResultsDir = RESULTS,
+        data_dir: DataDir = None,
+        runs_dir: RunsDir = RUNS,
+        **asked: Any,
+    ) -> None:
+        from gancluster.bench import grid
+        from gancluster.bench.executor import Processes
+        from gancluster.bench.sheets import filled
+        from gancluster.cli.board import Board
+        from gancluster.data import catalogue
+        from gancluster.training import validated
+
+        options = validated(BenchOptions, {key: value for key, value in asked.items() if value is not None})
+        ending = _ending(form, output)
+        table = _table(name, options)
+        folders = grid.Folders(runs_dir, catalogue.data_folder(data_dir))
+        cells = table.cells(options.budget, seeds=options.seeds)
+        planned = grid.look(cells, folders, shlex.join(["gancluster", *sys.argv[1:]]))
+        if dry_run:
+            return _show_plan(table, planned, folders, options.jobs)
+        _say_what_it_takes(table, planned, folders, options.jobs)
+        with Board(table.name, planned, retry_failed) as board:
+            outcomes = grid.carry_out(planned, folders, Processes(options.jobs), board, retry_failed, save_every)
+        _end_if_stopped(outcomes, runs_dir)
+        sheet = filled(table, outcomes, options.budget, data_dir, _asked_by(name, options))
+        _keep(sheet, None if options.is_narrow else results_dir)
+        _hand_over(sheet, ending, output)
+        if pictures is not None:
+            _draw(table, sheet, outcomes, folders, pictures)
+        if any(outcome.status == "failed" for outcome in outcomes):
+            raise typer.Exit(1)
+
+    command.__doc__ = "Run the table, but for what is finished already, and show it: published beside measured."
+    single = typer.Typer(add_completion=False)
+    single.command(name)(with_options(command, {"Table": BenchOptions}))
+    return typer.main.get_command(single)
+
+
+def _ending(form: Format | None, output: Path | None) -> str | None:
+    """The ending of the format asked for, None for the terminal; `UserError` where there is no such format."""
+    from gancluster.bench.render import FORMATS
+    from gancluster.errors import RunError, UnknownName
+    from gancluster.registry import unknown
+
+    if output is not None and output.exists():
+        raise RunError(f"{output} exists and is not overwritten: choose another -o")
+    if form == "terminal" or (form is None and output is None):
+        if output is not None:
+            raise RunError(f"--format terminal is not for a file: leave out --output {output}")
+        return None
+    if form is not None:
+        return ENDINGS[form]
+    ending = "" if output is None else output.suffix.removeprefix(".")
+    if ending not in FORMATS:
+        raise UnknownName(unknown("format", f".{ending}", [f".{known}" for known in FORMATS]) + ": or say --format")
+    return ending
+
+
+def _table(name: str, options: BenchOptions) -> Table:
+    """The table asked for, cut down to the rows and data sets asked for."""
+    from gancluster.bench import own, tables
+
+    is_file = name.endswith(".toml") or "/" in name
+    table = own.read(Path(name)) if is_file else tables.named(name, options.paper)
+    table = table.narrowed(_names(options.methods), _names(options.datasets))
+    return table.with_critics(_names(options.critics)) if options.critics else table
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _asked_by(name: str, options: BenchOptions) -> str:
+    """The command that makes the table anywhere: without this machine's folders."""
+    given = options.model_dump(exclude_defaults=True, exclude={"jobs"})
+    words = [word for option, value in given.items() for word in (f"--{option}", str(value))]
+    return shlex.join(["gancluster", "bench", name, *words])
+
+
+# What is shown --------------------------------------------------------------------------------------------------------
+
+
+def _show_plan(table: Table, planned: Sequence[Planned], folders: Folders, jobs: int) -> None:
+    """What is finished and what would be run, a line a system and data set."""
+    from rich.console import Console
+    from rich.table import Table as Shown
+
+    from gancluster.bench import costs
+
+    here, outcomes = costs.measured(folders.runs), [one.outcome for one in planned]
+    shown = Shown("what", "data set", "preset", "samples", "to run", "finished", "failed", "about", title=table.name)
+    by_system: dict[tuple[Any, ...], list[Outcome]] = {}
+    for outcome in outcomes:
+        cell = outcome.cell
+        samples = "all" if cell.limit is None else f"{cell.limit:,}"
+        by_system.setdefault((cell.system, cell.dataset, cell.preset, samples), []).append(outcome)
+    for named, found in by_system.items():
+        work, states = costs.work(found, here), [outcome.status for outcome in found]
+        about = "" if not work.cells else "?" if work.unknown else costs.duration(work.seconds)
+        about = "no data" if "no data" in states else about
+        counts = (str(states.count(state) or "") for state in ("waiting", "finished", "failed"))
+        shown.add_row(*named, *counts, about)
+    console = Console(markup=False)
+    console.print(shown)
+    console.print(f"{table.name}: {costs.work(outcomes, here).told(jobs)}; nothing was run", soft_wrap=True)
+    for reason in dict.fromkeys(f"{outcome.status}: {outcome.reason}" for outcome in outcomes if outcome.reason):
+        console.print(reason, soft_wrap=True)
+
+
+def _say_what_it_takes(table: Table, planned: Sequence[Planned], folders: Folders, jobs: int) -> None:
+    from gancluster.bench import costs
+
+    work = costs.work([one.outcome for one in planned], costs.measured(folders.runs))
+    if work.cells:
+        print(f"{table.name}: {work.told(jobs)}; runs are kept in {folders.runs}", file=sys.stderr, flush=True)
+
+
+def _end_if_stopped(outcomes: Sequence[Outcome], runs_dir: Path) -> None:
+    """Exit as `train` does where the table was stopped before its end."""
+    waiting = sum(outcome.status == "waiting" for outcome in outcomes)
+    if waiting:
+        told = f"stopped with {waiting} of {len(outcomes)} cells still to be finished; all else is saved in {runs_dir}"
+        print(f"error: {told}; repeat the command to go on", file=sys.stderr)
+        raise typer.Exit(130)
+
+
+def _keep(sheet: Sheet, results_dir: Path | None) -> None:
+    """Write the whole table as JSON, from which pages are made; a part of one would take the place of the whole."""
+    from gancluster import atomic
+    from gancluster.bench import pages, render
+    from gancluster.errors import RunError
+
+    if results_dir is None:
+        return
+    try:
+        results_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RunError(f"cannot make the folder {results_dir} ({reason}): choose another --results-dir") from error
+    atomic.write_text(results_dir / f"{pages.name(sheet)}.json", render.json_text(sheet))
+
+
+def _hand_over(sheet: Sheet, ending: str | None, output: Path | None) -> None:
+    """The table in the format of that ending, to the file or else printed; without one, for the terminal."""
+    from gancluster import atomic
+    from gancluster.bench import render
+
+    if ending is None:
+        return _print(sheet)
+    text = render.rendered(sheet, ending)
+    if output is None:
+        print(text, end="")
+    else:
+        atomic.write_text(output, text)
+        typer.echo(output)
+
+
+def _print(sheet: Sheet) -> None:
+    """A table a data set, and the notes."""
+    from rich.console import Console
+    from rich.table import Table as Shown
+
+    from gancluster.bench import render
+
+    console = Console(markup=False)
+    console.print(f"{render.heading(sheet)}; budget {sheet.budget}", style="bold", soft_wrap=True)
+    for grid in render.grids(sheet):
+        first, *others = grid.header
+        shown = Shown(first, title=grid.title, show_lines=any("\n" in cell for row in grid.rows for cell in row))
+        for name in others:
+            shown.add_column(name, justify="right")
+        for row in grid.rows:
+            shown.add_row(*row)
+        console.print(shown)
+    for note in render.notes(sheet):
+        console.print(note, style="dim", soft_wrap=True)
+
+
+def _draw(table: Table, sheet: Sheet, outcomes: Sequence[Outcome], folders: Folders, pictures: Path) -> None:
+    """The table as bars; where it is about how samples lie in the plane, that too."""
+    from gancluster.bench import drawn, pages
+
+    pictures.mkdir(parents=True, exist_ok=True)
+    paths = [pictures / f"{pages.name(sheet)}.png"]
+    drawn.as_bars(sheet, paths[0])
+    if table.name == "figure3":
+        paths += drawn.as_planes(table, outcomes, folders.runs, folders.data, pictures)
+    for path in paths:
+        typer.echo(path)
