@@ -98,16 +98,17 @@ def _metric(head: Head) -> str:
 
 def notes(sheet: Sheet) -> list[str]:
     """What the cells could not hold, a line each: how to read them, what is reduced, failed, missing or not run."""
-    places = [(line, entry) for line in sheet.lines for entry in line.entries]
-    heads = sheet.heads
-    sizes = any(head.unit == "count" for head in heads)
+    places = [(line, *place) for line in sheet.lines for place in zip(sheet.heads, line.entries, strict=True)]
+    sizes = any(head.unit == "count" for head in sheet.heads)
     below = "what the name loads here" if sizes else "measured, which is mean ± standard deviation (number of seeds)"
     told = [f"published above {below}"]
-    told += ["↓ lower is better"] if any(head.lower for head in heads) else []
-    cut = dict.fromkeys(", ".join(entry.reduced) for _, entry in places if entry.reduced)
+    told += ["↓ lower is better"] if any(head.lower for head in sheet.heads) else []
+    cut = dict.fromkeys(", ".join(entry.reduced) for *_, entry in places if entry.reduced)
     told += [f"{CUT} reduced by the budget {sheet.budget}: {'; or '.join(cut)}; no verdict"] if cut else []
-    told += [f"{line.title} FAILED: {reason}" for line, entry in places for reason in entry.failed]
-    told += [f"no data: {entry.missing}" for _, entry in places if entry.missing]
+    told += [
+        f"{line.title} on {head.dataset} FAILED: {reason}" for line, head, entry in places for reason in entry.failed
+    ]
+    told += [f"no data: {entry.missing}" for *_, entry in places if entry.missing]
     told += [f"not run: {', '.join(quoted)}: as published" for quoted in [_quoted(sheet)] if quoted]
     told += [line.note for line in sheet.lines if line.note] + list(sheet.notes)
     return list(dict.fromkeys(told))

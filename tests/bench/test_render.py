@@ -57,7 +57,7 @@ def test_states_are_told_in_words(sheet: Sheet) -> None:
 
 def test_notes_name_what_failed_what_is_missing_and_what_is_quoted(sheet: Sheet) -> None:
     notes = render.notes(sheet)
-    assert "ClusterGAN FAILED: seed 1: it | broke & burnt" in notes
+    assert "ClusterGAN on USPS FAILED: seed 1: it | broke & burnt" in notes
     assert "no data: frgc is not here: put it there" in notes
     assert "not run: JULE-RC: as published" in notes
     assert len(notes) == len(set(notes))
