@@ -117,14 +117,14 @@ class SGD:
 
 @dataclass(frozen=True)
 class SGHMC:
-    """Stochastic gradient Hamiltonian Monte Carlo (Chen, Fox, Guestrin 2014, Eq. 15): weights drawn from a posterior.
+    """Stochastic gradient Hamiltonian Monte Carlo (Chen, Fox, Guestrin 2014), as in the Bayesian GAN's Algorithm 1.
 
         refresh   v ← (1 − α) v + N(0, 2 α η T)
         step      v ← v − η ∇U,   w ← w + v          U = n · loss + |w|² / 2 prior_std²
 
-    Samples exp(−U / T), up to the error of a finite η: `loss` is the mean of -log likelihood over `n` samples, so the
-    likelihood is a product over all of them, and the prior N(0, prior_std²) counts once. η is `lr / n`: `lr` is the
-    rate of gradients of the mean, as elsewhere. `friction` α, in (0, 1], `temperature` T ≥ 0.
+    Draws weights from exp(−U / T), up to the error of a finite η. `loss` is the mean of -log likelihood over `n`
+    samples, so the likelihood is a product over all of them, and the prior N(0, prior_std²) counts once. η is `lr / n`:
+    `lr` is the rate of gradients of the mean, as elsewhere. `friction` α, in (0, 1], `temperature` T ≥ 0.
     """
 
     lr: Linear
@@ -156,7 +156,7 @@ class NearSGD:
         step      v ← v + ∇loss + 2 w / (n · entries · prior_std²),   w ← w − lr · v
 
     Noise is divided by n where only its variance should be, and multiplied by `lr` on top; the prior is divided by the
-    number of entries of each tensor. `temperature` says what is left of SGHMC's 1.
+    number of entries of each tensor. `friction` α and `rate` η are the noise's alone. `temperature` tells what T is left.
     """
 
     lr: Linear
