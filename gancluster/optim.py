@@ -156,7 +156,7 @@ class NearSGD:
         step      v ← v + ∇loss + 2 w / (n · entries · prior_std²),   w ← w − lr · v
 
     Noise is divided by n where only its variance should be, and multiplied by `lr` on top; the prior is divided by the
-    number of entries of each tensor. `friction` α and `rate` η are the noise's alone. `temperature` tells what T is left.
+    number of entries of each tensor. `friction` α and `rate` η are the noise's alone. `temperature` tells the T left.
     """
 
     lr: Linear
