@@ -19,6 +19,7 @@ Kind = Literal["methods", "datasets", "critics"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "methods": {
+        "ae-kmeans": "gancluster.methods.ae_kmeans:AEKMeans",
         "bayesgan": "gancluster.methods.bayesgan:BayesGAN",
         "catgan": "gancluster.methods.catgan:CatGAN",
         "clustergan": "gancluster.methods.clustergan:ClusterGAN",
@@ -27,6 +28,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "gmm": "gancluster.methods.classical:GMM",
         "dcan": "gancluster.methods.dcan:DCAN",
         "dec": "gancluster.methods.dec:DEC",
+        "idec": "gancluster.methods.dec:IDEC",
         "imsat": "gancluster.methods.imsat:IMSAT",
         "improved-gan": "gancluster.methods.improved_gan:ImprovedGAN",
         "infogan": "gancluster.methods.infogan:InfoGAN",
