@@ -16,22 +16,25 @@ What goes beyond choices that they leave open is marked *extension*.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from gancluster import critics
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
-from gancluster.methods import autoencoding, base
+from gancluster.methods import autoencoding, base, contrast
 from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.methods.mixture import Mixture, Model
 from gancluster.networks import autoencoder
 from gancluster.optim import Adam, Linear
+
+GAME = "adversarial"
 
 
 class Config(base.Config):
@@ -43,26 +46,33 @@ class Config(base.Config):
     batch_size: int = Field(256, ge=2, description="samples in a batch")
     lr_pretrain: float = Field(1e-3, gt=0, description="Adam's learning rate in the auto-encoder's training")
     lr: float = Field(1e-4, gt=0, description="Adam's learning rate in the game, of encoder and discriminator")
+    lr_end: float = Field(
+        1.0, ge=0, description="learning rate at the game's end, of that at its start (linear between)"
+    )
     latent_size: int = Field(10, ge=1, description="length of a latent")
     width: float = Field(1.0, gt=0, le=4, description="units of all layers but the latent, of DEC's 500-500-2000")
 
     mixture: Model = Field("kmeans", description="θ: K-means, or Gaussians by EM, of full or diagonal covariance")
     floor: float = Field(0.1, gt=0, description="least deviation of z+, of that of all latents when the game begins")
+    sphere: bool = Field(False, description="latents have one length, the root of their number of values")
     critic: str = Field("ns-gan", description=f"{critics.HELP}; as printed: gan")
     conditional: bool = Field(False, description="D is told the cluster of z+ and z")
+    adversarial_weight: float = Field(1.0, ge=0, description="weight of the encoder's adversarial loss; 0: no game")
     reconstruction_weight: float = Field(0.0, ge=0, description="weight in the game of the share not redrawn")
 
     warp: float = Field(0.0, ge=0, description="extension: strength of the warps that the encoder plays under")
     pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
-    consistency_weight: float = Field(0.0, ge=0, description="extension: a sample and its warp have one latent")
+    discrimination_weight: float = Field(
+        0.0, ge=0, description="extension: latents of two warps of a sample attract, of others repel"
+    )
 
 
 class Noise(NamedTuple):
-    """A step's random numbers: `normal` `(n, d)`, of which z+ are made; `mix` `(n,)` on [0, 1); a warp a sample."""
+    """A step's random numbers: `normal` `(n, d)`, of which z+ are made; `mix` `(n,)` on [0, 1); two warps a sample."""
 
     normal: Tensor
     mix: Tensor
-    warp: Warp
+    warps: tuple[Warp, Warp]
 
 
 class DCAN(base.Method):
@@ -84,8 +94,9 @@ class DCAN(base.Method):
     def players(self) -> Modules:
         c, task = self.config, self.task
         judged = c.latent_size + (self.k if c.conditional else 0)
+        encoder = autoencoder.encoder(task.shape, c.latent_size, c.width)
         return {
-            "encoder": autoencoder.encoder(task.shape, c.latent_size, c.width),
+            "encoder": nn.Sequential(*encoder, autoencoder.Sphere()) if c.sphere else encoder,
             "decoder": autoencoder.decoder(task.shape, c.latent_size, task.pixel_range, c.width),
             "discriminator": self.critic.wrap(autoencoder.latent_discriminator(judged)),
             "mixture": Mixture(self.k, c.latent_size, task.n_samples, c.mixture),
@@ -93,22 +104,22 @@ class DCAN(base.Method):
 
     def phases(self) -> list[Phase]:
         c, critic = self.config, self.critic
-        free, held = (partial(self.discriminator_loss, penalised=on) for on in (False, True))
         G = Turn(("encoder", "decoder") if c.reconstruction_weight else "encoder", self.encoder_loss)
-        rounds = [[Turn("discriminator", D, critic.repeat, critic.after_step), G] for D in (held, free)]
-        rounds = [rounds[0], *[rounds[1]] * (critic.every - 1)]
-        adam = Adam(Linear(c.lr, c.lr))
-        game = Phase("adversarial", c.epochs, c.batch_size, rounds, adam, until=self.is_settled)
+        free = Turn("discriminator", self.discriminator_loss, critic.repeat, critic.after_step)
+        held = replace(free, loss=partial(self.discriminator_loss, penalised=True))
+        rounds = [[held, G], *[[free, G]] * (critic.every - 1)] if c.adversarial_weight else [[G]]
+        adam = Adam(Linear(c.lr, c.lr * c.lr_end))
+        game = Phase(GAME, c.epochs, c.batch_size, rounds, adam, until=self.is_settled)
         return [autoencoding.pretraining(c.pretrain_epochs, c.batch_size, c.lr_pretrain), game]
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
-        if phase == "adversarial":
+        if phase == GAME and not self.config.sphere:
             encoder, decoder = players["encoder"], players["decoder"]
             autoencoding.standardise(encoder, decoder, autoencoding.encoded(encoder, batches))
 
     def renew(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
         """Before every epoch of the game θ is fitted to the latents as they are, from its last clusters on."""
-        if phase == "adversarial":
+        if phase == GAME:
             theta = players["mixture"]
             assert isinstance(theta, Mixture)
             theta.fit(autoencoding.encoded(players["encoder"], batches), self.config.floor, seed)
@@ -121,7 +132,10 @@ class DCAN(base.Method):
         return Noise(
             normal=torch.randn(n, self.config.latent_size, generator=rng, device=rng.device),
             mix=torch.rand(n, generator=rng, device=rng.device),
-            warp=draw_warp(n, self.task.shape, self.task.flips, rng),
+            warps=(
+                draw_warp(n, self.task.shape, self.task.flips, rng),
+                draw_warp(n, self.task.shape, self.task.flips, rng),
+            ),
         )
 
     # Losses -----------------------------------------------------------------------------------------------------------
@@ -130,35 +144,38 @@ class DCAN(base.Method):
         """-L at D, by the critic: points of θ up, latents down."""
         D, z = nets["discriminator"], nets["encoder"](batch.inputs)
         clusters, drawn = nets["mixture"](z, noise.normal)
-        real, fake = self.shown(drawn, clusters), self.shown(self.played(nets, batch.inputs, noise), clusters)
+        real, fake = self.shown(drawn, clusters), self.shown(self.played(nets, batch.inputs, noise.warps[0]), clusters)
         terms = {"adversarial": self.critic.discriminator_loss(D(real), D(fake))}
         if penalised and (penalty := self.critic.penalty(D, (real,), (fake,), noise.mix)) is not None:
             terms["penalty"] = self.critic.every * penalty
         return Loss(terms)
 
     def encoder_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
-        """Latents pass for points of θ; by options the decoder still redraws them, and warps leave them in place."""
-        c, x = self.config, batch.inputs
-        z, played = nets["encoder"](x), self.played(nets, x, noise)
-        fake = self.shown(played, nets["mixture"](z).argmax(1))
-        terms = {"adversarial": self.critic.generator_loss(nets["discriminator"](fake))}
+        """Latents pass for points of θ; by options they still tell samples, redrawn or told apart from each other."""
+        c, x, terms = self.config, batch.inputs, dict[str, Tensor]()
+        z, played = nets["encoder"](x), self.played(nets, x, noise.warps[0])
+        if c.adversarial_weight:
+            fake = self.shown(played, nets["mixture"](z).argmax(1))
+            terms["adversarial"] = c.adversarial_weight * self.critic.generator_loss(nets["discriminator"](fake))
         if c.reconstruction_weight:
             missed = (nets["decoder"](z) - x).square().mean() / (x - x.mean(0)).square().mean()
             terms["reconstruction"] = c.reconstruction_weight * missed
-        if c.consistency_weight:
-            terms["consistency"] = c.consistency_weight * (played - z.detach()).square().mean()
+        if c.discrimination_weight:
+            again = self.played(nets, x, noise.warps[1])
+            terms["instances"] = c.discrimination_weight * contrast.instance_discrimination(played, again)
         return Loss(terms)
 
     # Their parts ------------------------------------------------------------------------------------------------------
 
-    def played(self, nets: Nets, x: Tensor, noise: Noise) -> Tensor:
+    def played(self, nets: Nets, x: Tensor, by: Warp) -> Tensor:
         """The latents `(b, d)` that the encoder plays with: those of samples, warped where warps are asked for."""
         low, high = self.task.pixel_range
-        z: Tensor = nets["encoder"](warp(x, noise.warp, self.config.warp, self.config.pixel_noise * (high - low)))
-        return z
+        return nets["encoder"](warp(x, by, self.config.warp, self.config.pixel_noise * (high - low)))
 
     def shown(self, z: Tensor, clusters: Tensor) -> Tensor:
         """What D is shown of latents `(b, d)`: themselves, and by option their clusters `(b,)`, one-hot."""
+        if self.config.sphere:
+            z = autoencoder.Sphere()(z)
         if not self.config.conditional:
             return z
         return torch.cat([z, (clusters[:, None] == torch.arange(self.k, device=z.device)).to(z)], 1)
@@ -197,5 +214,5 @@ class DCAN(base.Method):
 
     def extensions(self) -> list[str]:
         c = self.config
-        used = {"warps": c.warp > 0 or c.pixel_noise > 0, "consistency": c.consistency_weight > 0}
+        used = {"warps": c.warp > 0 or c.pixel_noise > 0, "instance discrimination": c.discrimination_weight > 0}
         return [name for name, on in used.items() if on]

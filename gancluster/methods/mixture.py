@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from gancluster import metrics
 from gancluster.errors import DataError
 from gancluster.methods.kmeans import STARTS
 
 Model = Literal["kmeans", "gmm", "gmm-diag"]
 Points = NDArray[np.float64]
 Clusters = NDArray[np.int64]
+FRESH = 3  # starts of K-means beside the partition that it goes on from
+BETTER = 0.999  # of whose inertia a fresh one must have less
 
 
 class Theta(NamedTuple):
@@ -83,8 +86,8 @@ def fitted(
 ) -> tuple[Theta, Clusters]:
     """θ of latents `(n, d)` and their clusters `(n,)`, of which none is empty.
 
-    K-means from 20 starts, or from the partition `before`; then EM from there, if asked, unless it leaves a cluster
-    empty. No deviation is below `floor`, whose square is added to every variance.
+    K-means, from the partition `before` if there is one; then EM from there, if asked, unless that leaves one empty.
+    No deviation is below `floor`, whose square is added to every variance.
     """
     clusters = partition(latents, n_clusters, seed, before)
     theta = moments(latents, clusters, n_clusters, floor)
@@ -94,22 +97,34 @@ def fitted(
     return (likelier, found) if len(np.unique(found)) == n_clusters else (theta, clusters)
 
 
-def partition(latents: Points, n_clusters: int, seed: int, before: Clusters | None) -> Clusters:
-    """K-means' clusters `(n,)`; those `before`, which must have no empty one, where it would leave one empty.
+def partition(latents: Points, n_clusters: int, seed: int, before: Clusters | None = None) -> Clusters:
+    """K-means' clusters `(n,)`: the best of 20 starts, or from the partition `before` on, or of a few starts if better.
 
-    `DataError` where fewer latents than clusters are distinct.
+    They are numbered as those `before` that they have most samples of, one to one. Where a cluster would be empty it is
+    `before`, which has no empty one. `DataError` where fewer latents than clusters are distinct.
     """
+    if before is None:
+        if (distinct := len(np.unique(latents, axis=0))) < n_clusters:
+            raise DataError(
+                f"only {distinct} latents are distinct, too few for {n_clusters} clusters: lower --clusters"
+            )
+        return k_means(latents, n_clusters, seed, "k-means++", STARTS)[0]
+    found, inertia = k_means(latents, n_clusters, seed, moments(latents, before, n_clusters, 0.0).means, 1)
+    fresh, less = k_means(latents, n_clusters, seed, "k-means++", FRESH)
+    if less < BETTER * inertia:
+        found = metrics.matching(metrics.contingency(before, fresh, n_clusters))[fresh]
+    return found if len(np.unique(found)) == n_clusters else before
+
+
+def k_means(latents: Points, n_clusters: int, seed: int, init: Any, n_init: int) -> tuple[Clusters, float]:
+    """Clusters `(n,)` by scikit-learn's K-means, and their inertia."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    if before is None and (distinct := len(np.unique(latents, axis=0))) < n_clusters:
-        raise DataError(f"only {distinct} latents are distinct, too few for {n_clusters} clusters: lower --clusters")
-    start = "k-means++" if before is None else moments(latents, before, n_clusters, 0.0).means
     with threadpool_limits(1), warnings.catch_warnings():  # several threads add up in any order: not the same bytes
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found = KMeans(n_clusters, init=start, n_init=STARTS if before is None else 1, random_state=seed).fit(latents)
-    clusters = found.labels_.astype(np.int64)
-    return clusters if before is None or len(np.unique(clusters)) == n_clusters else before
+        found = KMeans(n_clusters, init=init, n_init=n_init, random_state=seed).fit(latents)
+    return found.labels_.astype(np.int64), float(found.inertia_)
 
 
 def moments(latents: Points, clusters: Clusters, n_clusters: int, floor: float) -> Theta:

@@ -9,7 +9,8 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from gancluster.networks.blocks import Squash, View
 from gancluster.networks.gan_em import scaled
@@ -22,6 +23,13 @@ def encoder(shape: tuple[int, ...], size: int = 10, width: float = 1.0) -> nn.Se
     """x `(b, *shape)` → latent z `(b, size)`, unbounded; ReLU between layers."""
     inputs = math.prod(shape)
     return nn.Sequential(View(inputs), *dense((inputs, *scaled(ENCODER, width), size), nn.ReLU()))
+
+
+class Sphere(nn.Module):
+    """Latents `(b, d)` → the nearest ones of length √d, whose values are of size 1 as a standard normal's are."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.shape[1] ** 0.5 * F.normalize(z, dim=1)
 
 
 def decoder(

@@ -50,6 +50,8 @@ def fitted(dataset: Dataset, **options: Any) -> tuple[DCAN, Nets, Tensor]:
         {"critic": "gan", "conditional": True, "mixture": "gmm"},
         {"critic": "wgan-gp", "reconstruction_weight": 1.0},
         {"warp": 1.0, "pixel_noise": 0.1, "reconstruction_weight": 0.5, "conditional": True},
+        {"sphere": True, "discrimination_weight": 1.0, "warp": 1.0, "adversarial_weight": 0.1, "lr_end": 0.1},
+        {"adversarial_weight": 0.0, "reconstruction_weight": 1.0},
     ],
     ids=str,
 )
