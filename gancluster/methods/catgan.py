@@ -96,8 +96,9 @@ class CatGAN(base.Method):
         adversarial = Phase("adversarial", c.epochs, c.batch_size, [turns], Adam(Linear(c.lr, c.lr), (c.beta1, 0.999)))
         if not c.warmup_epochs:
             return [adversarial]
-        warmup, adam = [Turn(("discriminator", "head"), self.warmup_loss)], Adam(Linear(c.lr_warmup, c.lr_warmup))
-        return [Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [warmup], adam), adversarial]
+        turns, adam = [Turn(("discriminator", "head"), self.warmup_loss)], Adam(Linear(c.lr_warmup, c.lr_warmup))
+        warmup = Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [turns], adam, pretrains=True)
+        return [warmup, adversarial]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         shape, flips = self.task.shape, self.task.flips

@@ -134,8 +134,9 @@ class ClusterGANLatent(base.Method):
         adversarial = Phase("adversarial", c.epochs, c.batch_size, rounds, adam)
         if not c.warmup_epochs:
             return [adversarial]
-        warmup, adam = [Turn(("encoder", "head"), self.warmup_loss)], Adam(Linear(c.lr_warmup, c.lr_warmup))
-        return [Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [warmup], adam), adversarial]
+        turns, adam = [Turn(("encoder", "head"), self.warmup_loss)], Adam(Linear(c.lr_warmup, c.lr_warmup))
+        warmup = Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [turns], adam, pretrains=True)
+        return [warmup, adversarial]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         c, device, task = self.config, rng.device, self.task
@@ -241,11 +242,11 @@ class ClusterGANLatent(base.Method):
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
         n = task.n_samples
-        default: dict[str, Any] = {"width": 0.25, "batch_size": 100, "epochs": min(max(round(100_000 / n), 5), 100)}
-        default |= {"codes": "balanced"}
+        default: dict[str, Any] = {"width": 0.25, "batch_size": 100, "epochs": min(max(round(54_000 / n), 5), 30)}
+        default |= {"codes": "balanced", "critic": "ns-gan", "lr": 5e-4, "class_weight": 1.0, "noise_weight": 1.0}
         if task.is_images:
             default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100), "warmup_batch_size": min(250, n)}
-            default |= {"warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 1.0, "encoder_norm": "batch"}
+            default |= {"warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 3.0, "encoder_norm": "batch"}
         paper = {"epochs": max(round(STEPS * 64 / n), 1)}
         smoke = {"width": 0.125, "batch_size": 60, "epochs": 2}
         return {
