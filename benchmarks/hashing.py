@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from gancluster import hashing
+from gancluster.bench.published import of
 from gancluster.data import catalogue
 from gancluster.data.reading import arrays
 from gancluster.errors import DataError
@@ -29,20 +30,20 @@ from gancluster.metrics.retrieval import retrieval_scores
 
 Columns = list[float | None]
 
-PUBLISHED: dict[str, dict[int, Columns]] = {
-    "KMH": {32: [53.82, 33.29, 70.32], 64: [54.13, 35.78, 67.62]},
-    "SphH": {32: [54.74, 30.77, 65.45], 64: [62.50, 34.75, 65.45]},
-    "SpeH": {32: [53.75, 25.72, 64.37], 64: [54.13, 24.10, 67.60]},
-    "PCAH": {32: [51.90, 24.85, 64.47], 64: [48.36, 21.47, 63.31]},
-    "LSH": {32: [45.05, 25.83, 50.45], 64: [55.31, 31.71, 66.23]},
-    "ITQ": {32: [68.80, 43.82, 76.86], 64: [71.00, 45.37, 80.23]},
-    "DH": {32: [None, 44.97, None], 64: [None, 46.74, None]},
-    "DAR": {32: [None, None, None], 64: [None, None, None]},
-    "DeepBit": {32: [None, None, 32.02], 64: [None, None, 44.53]},
-    "UTH": {32: [None, None, 46.58], 64: [None, None, 49.88]},
-    "ClusterGAN": {32: [90.83, 88.70, 91.48], 64: [91.60, 89.93, 92.37]},
-}
-"""P@1000, mAP, mAP@1000 on MNIST in percent, by bits; None: not printed."""
+METRICS = ("precision@1000", "mAP", "mAP@1000")
+
+
+def published() -> dict[str, dict[int, Columns]]:
+    """P@1000, mAP, mAP@1000 on MNIST in percent, by system and bits; None: not printed."""
+    figures = of("clustergan", "Table 3")
+    printed = {(f.method, f.setting, f.metric): float(f.value) for f in figures if f.dataset == "MNIST"}
+    return {
+        system: {bits: [printed.get((system, f"bits={bits}", metric)) for metric in METRICS] for bits in (32, 64)}
+        for system in dict.fromkeys(figure.method for figure in figures)
+    }
+
+
+PUBLISHED = published()
 
 NOTES = {
     "DH": "no P@1000 printed; on CIFAR-10 it is a copy of mAP (erratum B13)",
