@@ -94,7 +94,8 @@ def test_a_method_is_shown_with_every_preset_and_every_option(ask: Ask) -> None:
 def test_an_unknown_method_is_refused_with_a_suggestion(ask: Ask) -> None:
     said = ask("methods clustergn")
     assert (said.code, said.out) == (2, "")
-    assert said.err == "error: there is no method 'clustergn'; did you mean clustergan? (all: gancluster methods)\n"
+    assert said.err.startswith("error: there is no method 'clustergn'; did you mean clustergan")
+    assert said.err.endswith("? (all: gancluster methods)\n")
 
 
 def test_the_options_of_training_are_those_of_the_method(ask: Ask) -> None:
