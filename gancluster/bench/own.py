@@ -22,7 +22,7 @@ class _Given(BaseModel):
 
 
 class OwnRow(_Given):
-    """`published`: figures by data set and score, as text or numbers, in the decimals that are to be shown."""
+    """`published`: figures by data set and score, as they are to be shown: `0.950`, or `0.950 ± 0.010` of 5 runs."""
 
     method: str
     title: str = ""
@@ -90,10 +90,12 @@ def _check(where: str, row: Row, dataset: str) -> None:
         raise UserError(f"{where}: {why}: gancluster methods {cell.method} lists its options")
 
 
-def _figure(where: str, given: OwnTable, key: str, title: str, value: str) -> Figure:
+def _figure(where: str, given: OwnTable, key: str, title: str, text: str) -> Figure:
+    """A figure as it was written, `0.95` or `0.95 ± 0.01`; `UserError` for what is neither."""
+    value, _, std = (part.strip() for part in text.partition("±"))
     try:
-        float(value)
+        float(value), float(std or 0)
     except ValueError as error:
-        raise UserError(f"{where}: '{value}' is no number") from error
+        raise UserError(f"{where}: '{text}' is no number, or mean ± deviation: write it as \"0.950\"") from error
     dataset, _, metric = key.rpartition(" ")
-    return Figure("", given.title, dataset, title, metric, "", value, "", "fraction", "given in the table's file")
+    return Figure("", given.title, dataset, title, metric, "", value, std, "fraction", "given in the table's file")

@@ -55,6 +55,12 @@ def test_rows_data_sets_and_figures_come_from_the_file(tmp_path: Path) -> None:
     assert found.verdict.name == "reproduced"
 
 
+def test_a_figure_may_have_a_deviation(tmp_path: Path) -> None:
+    table = own.read(written(tmp_path, MINE.replace('"0.950"', '"0.950 ± 0.010"')))
+    (figure,) = table.figures.values()
+    assert (figure.text, figure.mean) == ("0.950 ± 0.010", (0.95, 0.01, 5))
+
+
 def test_the_example_of_the_docs_is_a_table(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs/bench.md").read_text()
     (text,) = re.findall(r'^```toml title="mine.toml"\n(.*?)^```', page, re.DOTALL | re.MULTILINE)
