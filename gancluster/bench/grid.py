@@ -14,7 +14,8 @@ from pathlib import Path
 from gancluster.bench import hashes, measures
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.executor import Executor, News
-from gancluster.bench.worker import Job, give_up, load, root_of
+from gancluster.bench.worker import DRAWN_BY, Job, give_up, root_of
+from gancluster.data import catalogue
 from gancluster.data.dataset import Dataset, Split
 from gancluster.errors import DataMissing, RunError, UserError
 from gancluster.hashing import HASHES
@@ -107,7 +108,7 @@ def _asked(cells: Sequence[Cell], data_dir: Path, command: str) -> Iterator[tupl
         by_data.setdefault((cell.dataset, cell.split, cell.limit), []).append(place)
     for (source, split, limit), places in by_data.items():
         try:
-            dataset = load(source, data_dir, split, limit)
+            dataset = catalogue.load(source, data_dir, split, limit, DRAWN_BY)
         except UserError as error:
             yield from ((place, error) for place in places)
             continue

@@ -7,6 +7,7 @@ from pathlib import Path
 import games
 import numpy as np
 import pytest
+from filelock import FileLock
 from games import points
 from here import Here
 
@@ -96,6 +97,20 @@ def test_looking_runs_nothing_and_writes_nothing(folders: Folders, duel: Callabl
     outcomes = [one.outcome for one in grid.look([duel(), duel(method="no such")], folders)]
     assert [outcome.status for outcome in outcomes] == ["waiting", "failed"]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_run_that_is_at_work_elsewhere_is_waited_for(folders: Folders, duel: Callable[..., Cell]) -> None:
+    (planned,) = grid.look([duel()], folders)
+    assert planned.request is not None
+    job = worker.Job(request=planned.request, runs_dir=folders.runs, data_dir=folders.data, save_every=0)
+    news, run = list[News](), job.place()
+    other = threading.Thread(target=lambda: news.append(worker.carry_out(job, news.append)))
+    (folders.runs / ".locks").mkdir()
+    with FileLock(folders.runs / ".locks" / planned.key):
+        other.start()
+        train(run, catalogue.load(planned.request.source, folders.data))
+    other.join()
+    assert [(one.state, one.played) for one in news] == [("running", 0), ("ended", 0)]
 
 
 # What goes wrong ------------------------------------------------------------------------------------------------------
