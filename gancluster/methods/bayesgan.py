@@ -242,9 +242,8 @@ class BayesGAN(base.Method):
             for preset in ("default", "smoke")
         )
         n, rate = task.n_samples, 0.005 * math.exp(-3)  # the released code's, where it ends after the first epoch
-        if task.is_images:
-            default |= {"epochs": max(round(36_000 / n), 2)}
-        default |= {"sampling_epochs": max(default["epochs"] // 2, 1)}
+        default["epochs"] = max(round(36_000 / n), 2) if task.is_images else max(default["epochs"] // 2, 1)
+        default["sampling_epochs"] = max(default["epochs"] // 2, 1)
         paper = {"members": 10, "noise_size": 100, "batch_size": max(64, task.n_clusters), "leak": 0.2}
         paper |= {"epochs": max(round(5000 * 64 / n), 1), "sampling_epochs": max(round(45_000 * 64 / n), 1)}
         paper |= {"lr_generator": rate, "lr_discriminator": rate, "lr_sampling": rate, "friction": 0.01}
