@@ -34,7 +34,7 @@ def _bar(entry: Entry, head: Head) -> Bar:
     printed = float(entry.published.partition(" ")[0]) if entry.published and head.unit != "count" else None
     if entry.measured is None:
         return Bar(printed=printed, word=render.measured(entry, head))
-    return Bar(entry.measured.mean, entry.measured.std, printed)
+    return Bar(entry.measured.mean, entry.measured.std, printed, render.CUT if entry.reduced else "")
 
 
 def as_planes(table: Table, outcomes: Sequence[Outcome], runs_dir: Path, data_dir: Path, folder: Path) -> list[Path]:

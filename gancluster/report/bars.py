@@ -17,7 +17,10 @@ THICK = 0.24  # inches of a row
 
 
 class Bar(NamedTuple):
-    """A row's `mean` and its `std` over seeds, the `printed` value, each None where there is none; `word` tells why."""
+    """A row's `mean` and its `std` over seeds, and the `printed` value, each None where there is none.
+
+    `word` stands behind the mean, a dagger say, or tells why there is none.
+    """
 
     mean: float | None = None
     std: float | None = None
@@ -59,7 +62,7 @@ def _panel(axes: Axes, panel: Panel, faces: Sequence[str]) -> None:
             axes.errorbar(bar.mean, y, xerr=bar.std or None, color=INK, linewidth=0.8)
         if bar.printed is not None:
             axes.vlines(bar.printed, y - 0.4, y + 0.4, color=PALETTE[1], linewidth=2)
-        text = bar.word if bar.mean is None else f"{bar.mean:.{panel.decimals}f}"
+        text = bar.word if bar.mean is None else f"{bar.mean:.{panel.decimals}f}{bar.word}"
         axes.text(1.04 * most, y, text, va="center", color=SOFT if bar.mean is None else INK, fontsize=7)
     axes.set(xlim=(0, 1.42 * most))
     axes.set_title(panel.title, loc="left")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from outcomes import filled_by, finished
+from outcomes import filled_by, finished, usps
 
 from gancluster.bench import drawn, sheets, tables
 from gancluster.bench.cells import Cell, Outcome
@@ -36,6 +36,12 @@ def test_the_ablation_s_bars_are_its_means_and_missing_data_are_told(drawing: li
     assert by_title["digits ACC"]["ClusterGAN"] == Bar(pytest.approx(0.9), pytest.approx(0))
     assert by_title["MNIST ACC"]["ClusterGAN"] == Bar(word="no data")
     assert floor == [False] * 5 + [True] * 3
+
+
+def test_a_reduced_cell_bears_its_dagger(drawing: list[Drawing], tmp_path: Path) -> None:
+    drawn.as_bars(usps([0.97], budget="smoke"), tmp_path / "bars.png")
+    ((_, panels, _),) = drawing
+    assert panels[1].bars == [Bar(0.97, None, 0.97, "†")]
 
 
 def test_printed_figures_are_drawn_without_their_deviation(drawing: list[Drawing], tmp_path: Path) -> None:
