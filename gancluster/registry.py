@@ -35,6 +35,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "infogan": "gancluster.methods.infogan:InfoGAN",
         "kmeans": "gancluster.methods.classical:KMeans",
         "ldmgi": "gancluster.methods.spectral:LDMGI",
+        "meg": "gancluster.methods.lecture:MEG",
         "n-cuts": "gancluster.methods.spectral:NCuts",
         "nmf": "gancluster.methods.factorisation:NMF",
         "pca-kmeans": "gancluster.methods.classical:PCAKMeans",
@@ -75,6 +76,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "frobenius": "gancluster.critics:FrobeniusNorm",
         "sn-gan": "gancluster.critics:SpectralNorm",
         "r1": "gancluster.critics:R1",
+        "meg": "gancluster.critics:MaximumEntropy",
     },
 }
 

@@ -14,6 +14,7 @@ from gancluster.critics import (
     R1,
     Critic,
     FrobeniusNorm,
+    MaximumEntropy,
     MaximumLikelihood,
     Minimax,
     NonSaturating,
@@ -94,7 +95,9 @@ def test_generators_minimise_what_their_papers_say(logits: Pair) -> None:
     )
 
 
-@pytest.mark.parametrize("critic", [WassersteinClipped(), WassersteinGP(), WassersteinLP(), FrobeniusNorm()], ids=repr)
+@pytest.mark.parametrize(
+    "critic", [WassersteinClipped(), WassersteinGP(), WassersteinLP(), FrobeniusNorm(), MaximumEntropy()], ids=repr
+)
 def test_wasserstein_critics_have_no_logarithm(critic: WassersteinGP, logits: Pair) -> None:
     real, fake = logits
     assert torch.allclose(critic.discriminator_loss(real, fake), fake.mean() - real.mean())
@@ -118,7 +121,7 @@ def test_kl_gan_counts_logits_above_its_cap_as_the_cap() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_discriminator_and_generator_pull_every_logit_in_opposite_directions(name: str, logits: Pair) -> None:
-    critic, (real, fake) = named(name), logits
+    critic, (real, fake) = named(name, by_noise=True), logits
     of_real, of_fake = torch.func.grad(critic.discriminator_loss, argnums=(0, 1))(real, fake)
     assert (of_real < 0).all()
     assert (of_fake > 0).all()
@@ -129,7 +132,7 @@ def test_discriminator_and_generator_pull_every_logit_in_opposite_directions(nam
 
 @pytest.mark.parametrize("name", NAMES)
 def test_losses_do_not_overflow_when_the_discriminator_is_sure(name: str) -> None:
-    critic, extreme = named(name), torch.tensor([-1e4, 1e4])
+    critic, extreme = named(name, by_noise=True), torch.tensor([-1e4, 1e4])
     assert critic.discriminator_loss(extreme, extreme).isfinite()
     assert critic.generator_loss(extreme).isfinite()
 
@@ -190,18 +193,26 @@ def test_wgan_gp_has_a_gradient_where_the_critic_is_flat(pairs: tuple[Pair, Pair
         ("frobenius", 5, 1),
         ("sn-gan", 1, 1),
         ("r1", 1, 4),
+        ("meg", 5, 1),
     ],
 )
 def test_how_often_each_is_played(name: str, repeat: int, every: int, net: nn.Module, pairs: tuple[Pair, Pair]) -> None:
-    critic = named(name)
+    critic = named(name, by_noise=True)
     assert (critic.repeat, critic.every) == (repeat, every)
     penalty = critic.penalty(net, *pairs, torch.rand(6, dtype=torch.float64))
-    assert (penalty is None) == (name not in ("wgan-gp", "wgan-lp", "r1"))
+    assert (penalty is None) == (name not in ("wgan-gp", "wgan-lp", "r1", "meg"))
 
 
 def test_an_unknown_critic_is_refused_with_a_hint() -> None:
     with pytest.raises(UnknownName, match="did you mean wgan-gp"):
         named("wgangp:weight=1")
+
+
+def test_a_weight_on_entropy_is_for_generators_that_draw_from_noise() -> None:
+    assert named("meg:weight=0.1", by_noise=True) == MaximumEntropy(weight=0.1)
+    assert named("meg:entropy=0") == MaximumEntropy(entropy=0.0)
+    with pytest.raises(UserError, match="weighs the entropy of a generator that draws from noise alone"):
+        named("meg:entropy=0.5")
 
 
 def test_options_follow_the_name() -> None:

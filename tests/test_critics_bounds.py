@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gancluster import registry
 from gancluster.critics import Critic, named, squared_gradient
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
@@ -133,7 +131,7 @@ def normed(norm: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize("norm", [BatchNorm(4), nn.BatchNorm1d(4)], ids=["ours", "torch's"])
-@pytest.mark.parametrize("name", [*BOUNDED, "wgan-gp", "wgan-lp", "r1"])
+@pytest.mark.parametrize("name", [*BOUNDED, "wgan-gp", "wgan-lp", "r1", "meg:entropy=0"])
 def test_a_bound_has_no_meaning_for_a_net_with_batch_norm(name: str, norm: nn.Module) -> None:
     with pytest.raises(UserError, match="have no meaning for a discriminator with batch norm") as caught:
         named(name).wrap(normed(norm))
@@ -160,15 +158,6 @@ def clustergan(task: Task, critic: str, **options: object) -> ClusterGAN:
 
 def game(digits: Dataset, critic: str) -> Game:
     return Game(clustergan(Task(digits.shape, 10, len(digits)), critic), Batches(digits.unlabelled()), seed=0)
-
-
-@pytest.mark.parametrize("critic", [*registry.BUILT_IN["critics"], "sn-gan:loss=hinge"])
-def test_clustergan_plays_with_every_critic(critic: str, digits: Dataset) -> None:
-    rows = [moment.row for moment in play(game(digits, critic)) if moment.row is not None]
-    assert [row["phase"] for row in rows] == ["warm-up", "adversarial", "adversarial"]
-    losses = [value for row in rows for value in row.values() if not isinstance(value, str)]
-    assert np.isfinite(losses).all()
-    assert {f"{player}.adversarial" for player in ("discriminator", "generator", "clusterer")} <= rows[-1].keys()
 
 
 def test_after_every_step_a_clipped_discriminator_is_within_its_bound_and_nobody_else(digits: Dataset) -> None:

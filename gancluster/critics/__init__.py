@@ -8,6 +8,7 @@ symmetric in that. docs/lecture.md goes through them in the GAN lecture's order.
 
 from gancluster.critics.base import Critic, Inputs, squared_gradient
 from gancluster.critics.divergences import R1, MaximumLikelihood, Minimax, NonSaturating
+from gancluster.critics.energy import MaximumEntropy, dependence
 from gancluster.critics.lipschitz import (
     FrobeniusNorm,
     SpectralNorm,
@@ -24,6 +25,7 @@ __all__ = [
     "Critic",
     "FrobeniusNorm",
     "Inputs",
+    "MaximumEntropy",
     "MaximumLikelihood",
     "Minimax",
     "NonSaturating",
@@ -31,6 +33,7 @@ __all__ = [
     "WassersteinClipped",
     "WassersteinGP",
     "WassersteinLP",
+    "dependence",
     "named",
     "power_iteration",
     "squared_gradient",

@@ -28,11 +28,13 @@ class Critic(ABC):
     """The minimax game, without anything that keeps D smooth; the others say where they differ.
 
     `repeat`: discriminator steps per generator step. `every`: the penalty is taken at every so many steps, so many
-    times as strong (Karras et al. 2020). A subclass that is a dataclass has its fields as options: see `named`.
+    times as strong (Karras et al. 2020). `entropy`: weight of the generator's entropy in its loss, which a player
+    `statistics` bounds (`dependence`). A subclass that is a dataclass has its fields as options: see `named`.
     """
 
     repeat: Times = 1
     every: Times = 1
+    entropy: NotNegative = 0.0
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """`-E log D(real) - E log(1 - D(fake))`, D = sigmoid of the logits `(b,)`; 2 log 2 when D cannot tell."""
@@ -45,6 +47,11 @@ class Critic(ABC):
     def penalty(self, net: Callable[..., Tensor], real: Inputs, fake: Inputs, mix: Tensor) -> Tensor | None:
         """A term that keeps `net` smooth, over all its inputs together; `mix` `(b,)` is uniform on [0, 1)."""
         return None
+
+    @property
+    def bounds(self) -> bool:
+        """Whether this critic bounds the discriminator's slopes or weights, and so allows it no batch norm."""
+        return type(self).penalty is not Critic.penalty or type(self).wrap is not Critic.wrap
 
     def wrap(self, net: Net) -> Net:
         """`net`, new and untrained, with its weights parametrised in place where this critic bounds them.

@@ -13,11 +13,24 @@ from gancluster.errors import UnknownName, UserError
 HELP = f"adversarial objective: {', '.join(registry.BUILT_IN['critics'])}; options follow a colon: wgan-gp:weight=1"
 
 
-def named(text: str) -> Critic:
+def named(text: str, by_noise: bool = False) -> Critic:
     """The critic that `text` names, `NAME` or `NAME:OPTION=VALUE,…`; its options are its dataclass's fields.
 
-    `UnknownName` for a name or option that does not exist, `UserError` for a value that is out of range.
+    `by_noise`: the method's generator draws from noise of its own, and it has a place for the player `statistics`.
+    `UnknownName` for a name or option that does not exist, `UserError` for a value that is out of range, and for a
+    critic that weighs the generator's entropy where it does not draw from noise.
     """
+    critic = _made(text)
+    if critic.entropy and not by_noise:
+        raise UserError(
+            f"--critic {text} weighs the entropy of a generator that draws from noise alone, which this method's does "
+            "not: take another critic, or the method infogan"
+        )
+    return critic
+
+
+def _made(text: str) -> Critic:
+    """The critic, whatever the method that it is for."""
     name, colon, given = text.partition(":")
     made: type[Critic] = registry.find("critics", name)
     values: dict[str, str] = {}

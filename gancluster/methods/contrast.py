@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancluster import metrics
+from gancluster.data.warp import warp
+from gancluster.methods.base import Batch, Clock, Loss, Nets, Phase, Turn
 from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks.blocks import read_out
+from gancluster.optim import Adam, Linear
 
 
 def head(features: int) -> nn.Module:
     """The projection that is trained with the features and thrown away after: `(b, features)` → `(b, 64)`."""
     return nn.Sequential(nn.Linear(features, 128), nn.ReLU(), nn.Linear(128, 64))
+
+
+def warmup(encoder: str, epochs: int, batch_size: int, lr: float) -> Phase:
+    """A phase in which the player `encoder` and his `head` learn to know samples again."""
+    turn = Turn((encoder, "head"), partial(views_loss, encoder))
+    return Phase("warm-up", epochs, batch_size, [[turn]], Adam(Linear(lr, lr)))
+
+
+def views_loss(encoder: str, nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
+    """Two warps of a sample attract, other samples repel; `noise` has both `warps`."""
+    views = [nets[encoder](warp(batch.inputs, by, 1.0, 0.1), features=True) for by in noise.warps]
+    one, other = (nets["head"](view) for view in views)
+    return Loss({"instances": instance_discrimination(one, other)})
 
 
 def instance_discrimination(one: Tensor, other: Tensor, temperature: float = 0.5) -> Tensor:

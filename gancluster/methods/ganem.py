@@ -7,7 +7,8 @@ discriminator D has a unit for each of the K classes, and one more that says *fa
     E-step   w(x) = P(c | x): E learns to tell the classes of G's samples, which it then tells of real ones   (Eq. 5)
 
 At the optimum of an E-step E is Bayes' posterior of the mixture that G makes, hence the w of the next M-step. Clusters
-are E's most likely classes. With `--labels` E also learns from some labelled samples (section 5.3).
+are E's most likely classes. With `--labels` E also learns from some labelled samples (section 5.3); with `--critic` D
+scores pairs (w(x), x) and (c, G(z, c)) as another objective has it.
 
 Where the paper and its authors' code differ, the preset `author-code` does as the code and `paper` as the paper; every
 difference is an option. What neither has is marked *extension*: `default` uses it, and starts EM from clusters worth
@@ -28,13 +29,15 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as logistic_loss
 
+from gancluster import critics
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
 from gancluster.errors import UserError
-from gancluster.methods import base, contrast
+from gancluster.methods import adversarial, base, contrast
 from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.networks import gan_em
 from gancluster.networks.blocks import calibrate
+from gancluster.networks.statistics import Statistics
 from gancluster.optim import Adam, Linear, Optimizer, RMSprop
 
 
@@ -53,6 +56,10 @@ class Config(base.Config):
     lr_encoder: float = Field(6e-5, gt=0, description="learning rate of E")
     lr_decay: float = Field(0.98, gt=0, le=1, description="factor on all learning rates after every iteration")
 
+    critic: str | None = Field(None, description="extension: instead of Eq. 1 and 2; " + critics.HELP)
+    discriminator_norm: Literal["fitting", "batch", "none"] = Field(
+        "fitting", description="D's normalisation; fitting: batch norm, none where a critic bounds D"
+    )
     form: Literal["units", "kl"] = Field("units", description="G's loss: every unit of D; paper: kl, Eq. 1")
     clamp: float = Field(10.0, gt=0, description="bound on the logit whose exponential Eq. 1 takes; ours")
     real_weight: float = Field(2.0, ge=0, description="weight of D's fake unit on real samples")
@@ -83,25 +90,15 @@ class Config(base.Config):
 
 
 class Noise(NamedTuple):
-    """A step's random numbers: `places` `(n,)` in [0, 1), which the prior turns into classes; z `(n, noise_size)`."""
+    """A step's random numbers: `places` `(n,)` in [0, 1), which the prior turns into classes; z `(n, noise_size)`.
+
+    `mix` `(n,)`: for a critic's penalty between both sides; else `(0,)`.
+    """
 
     places: Tensor
     z: Tensor
     warps: tuple[Warp, Warp]
-
-
-class Prior(nn.Module):
-    """phi, the share of each class `(K,)`: places in [0, 1) `(b,)` → classes `(b,)` that are distributed so (Eq. 8)."""
-
-    phi: Tensor
-
-    def __init__(self, n_clusters: int) -> None:
-        super().__init__()
-        self.register_buffer("phi", torch.full((n_clusters,), 1 / n_clusters))
-
-    def forward(self, places: Tensor) -> Tensor:
-        upper = self.phi.double().cumsum(0)[:-1]
-        return (places[:, None] >= upper).sum(1)
+    mix: Tensor
 
 
 class GANEM(base.Method):
@@ -117,6 +114,7 @@ class GANEM(base.Method):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         self.k = task.n_clusters
+        self.critic = critics.named(config.critic or "ns-gan", by_noise=True)  # the units' turns are those of ns-gan
         self.begins_with_w = config.warmup_epochs > 0 or task.n_labels > 0  # E has something to say from the outset
         for option in ("m_batch_size", "e_batch_size"):
             size, flag = getattr(config, option), "--" + option.replace("_", "-")
@@ -127,35 +125,33 @@ class GANEM(base.Method):
     # The players and their steps --------------------------------------------------------------------------------------
 
     def players(self) -> Modules:
-        c, shape = self.config, self.task.shape
+        c, shape, critic = self.config, self.task.shape, self.critic
         encoder = gan_em.classifier(shape, self.k, c.encoder_norm, c.width, c.bottleneck)
-        warmup = {"head": contrast.head(encoder.n_features)} if c.warmup_epochs else {}
-        return warmup | {
-            "discriminator": gan_em.classifier(shape, self.k + 1, width=c.width),
-            "generator": gan_em.generator(shape, self.k + c.noise_size, self.task.pixel_range, c.width),
-            "encoder": encoder,
-            "prior": Prior(self.k),
-        }
+        players: Modules = {"head": contrast.head(encoder.n_features)} if c.warmup_epochs else {}
+        fitting: gan_em.Norm = "none" if critic.bounds else "batch"
+        norm = fitting if c.discriminator_norm == "fitting" else c.discriminator_norm
+        players["discriminator"] = critic.wrap(gan_em.classifier(shape, self.k + 1, norm, c.width))
+        players["generator"] = gan_em.generator(shape, self.k + c.noise_size, self.task.pixel_range, c.width)
+        if critic.entropy:
+            trunk = gan_em.classifier(shape, 1, "none", c.width)
+            players["statistics"] = Statistics(trunk.body, trunk.n_features, self.k + c.noise_size)
+        return players | {"encoder": encoder, "prior": gan_em.Prior(self.k)}
 
     def phases(self) -> list[Phase]:
-        warmup = [self.warmup()] if self.config.warmup_epochs else []
-        labels = [self.label_step(t) for t in range(self.config.iterations + 1)] if self.task.n_labels else []
-        steps = [[self.m_step(t), self.e_step(t), *labels[t + 1 :][:1]] for t in range(self.config.iterations)]
-        return warmup + labels[:1] + [phase for iteration in steps for phase in iteration]
-
-    def warmup(self) -> Phase:
-        """Extension: E's body learns to know an image again; its last layer then starts from K-means."""
-        c, turns = self.config, [Turn(("encoder", "head"), self.warmup_loss)]
-        return Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [turns], Adam(Linear(c.lr_warmup, c.lr_warmup)))
+        c = self.config
+        warmup = [contrast.warmup("encoder", c.warmup_epochs, c.warmup_batch_size, c.lr_warmup)]
+        labels = [self.label_step(t) for t in range(c.iterations + 1)] if self.task.n_labels else []
+        steps = [[self.m_step(t), self.e_step(t), *labels[t + 1 :][:1]] for t in range(c.iterations)]
+        return (warmup if c.warmup_epochs else []) + labels[:1] + [phase for iteration in steps for phase in iteration]
 
     def m_step(self, t: int) -> Phase:
         """D and G play on real samples, weighted by what E said of them; in the first, E has said nothing yet."""
         c, loss = self.config, partial(self.discriminator_loss, known=t > 0 or self.begins_with_w)
-        turns = [Turn("discriminator", loss)]
-        turns.insert(c.order == "discriminator", Turn("generator", self.generator_loss))
-        rates = {"discriminator": c.lr_discriminator, "generator": c.lr_generator}
+        rounds = adversarial.rounds(self.critic, "discriminator", loss, self.generator_loss)
+        rounds = [turns if c.order == "discriminator" else turns[::-1] for turns in rounds]
+        rates = {"discriminator": c.lr_discriminator, "generator": c.lr_generator, "statistics": c.lr_generator}
         optimizers = {player: self.optimizer(lr, t) for player, lr in rates.items()}
-        return Phase(f"M-step {t + 1}", c.m_epochs, c.m_batch_size, [turns], optimizers)
+        return Phase(f"M-step {t + 1}", c.m_epochs, c.m_batch_size, rounds, optimizers)
 
     def e_step(self, t: int) -> Phase:
         """E learns from G's samples."""
@@ -202,21 +198,29 @@ class GANEM(base.Method):
             places = (torch.randperm(n, generator=rng, device=rng.device) + places) / n
         numbers = torch.rand if self.config.noise == "uniform" else torch.randn
         warps = draw_warp(n, self.task.shape, self.task.flips, rng), draw_warp(n, self.task.shape, self.task.flips, rng)
-        return Noise(places, numbers(n, self.config.noise_size, generator=rng, device=rng.device), warps)
+        z = numbers(n, self.config.noise_size, generator=rng, device=rng.device)
+        return Noise(places, z, warps, torch.rand(n if self.config.critic else 0, generator=rng, device=rng.device))
 
     # Losses -----------------------------------------------------------------------------------------------------------
 
-    def discriminator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock, known: bool = True) -> Loss:
+    def discriminator_loss(
+        self, nets: Nets, batch: Batch, noise: Noise, clock: Clock, known: bool = True, penalised: bool = False
+    ) -> Loss:
         """Eq. 2 for D (signs: erratum G1): class units say 1 on real samples, as strongly as w_i, and 0 on fakes.
 
-        The fake unit says the opposite. Mean over the batch and all K + 1 units, as in the code.
+        The fake unit says the opposite. Mean over the batch and all K + 1 units, as in the code. With `--critic`: its
+        loss of the pairs (w(x), x) and (c, G(z, c)).
         """
         D, x = nets["discriminator"], batch.inputs
-        w = self.posterior(nets, x).detach() if known else x.new_full((len(x), self.k), 1 / self.k)
+        w = self.embed(nets, x).detach() if known else x.new_full((len(x), self.k), 1 / self.k)
+        sample, c = self.generated(nets, noise)
+        real, fake = self.seen(x, noise.warps[0]), self.seen(sample, noise.warps[1])
+        if self.config.critic:
+            pairs, mix = ((w, real), (self.one_hot(c, self.k).to(w), fake)), noise.mix if penalised else None
+            return adversarial.discriminator_loss(self.critic, adversarial.scored(D), *pairs, mix)
         weights = torch.cat([w, w.new_full((len(x), 1), self.config.real_weight)], 1)
         is_fake = F.pad(torch.zeros_like(w), (0, 1), value=1.0)
-        real, fake = D(self.seen(x, noise.warps[0])), D(self.seen(self.generated(nets, noise)[0], noise.warps[1]))
-        return Loss({"real": logistic_loss(real, 1 - is_fake, weights), "fake": logistic_loss(fake, is_fake)})
+        return Loss({"real": logistic_loss(D(real), 1 - is_fake, weights), "fake": logistic_loss(D(fake), is_fake)})
 
     def generator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """G's samples of class c are taken for real ones of class c.
@@ -225,7 +229,11 @@ class GANEM(base.Method):
         *units* is the code's: the unit of c up, all others and the fake unit down.
         """
         sample, c = self.generated(nets, noise)
-        logits = nets["discriminator"](self.seen(sample, noise.warps[1]))
+        D, seen = nets["discriminator"], self.seen(sample, noise.warps[1])
+        if self.config.critic:
+            code, score = self.conditioned(c, noise.z), adversarial.scored(D)
+            return adversarial.generator_loss(self.critic, nets, score, (code[:, : self.k], seen), sample, code)
+        logits = D(seen)
         if self.config.form == "kl":
             own = logits.gather(1, c[:, None]).clamp(max=self.config.clamp)
             return Loss({"kl": -own.exp().mean() / 2})
@@ -251,22 +259,12 @@ class GANEM(base.Method):
         logits = nets["encoder"](self.seen(samples, Warp(*(numbers[: len(samples)] for numbers in noise.warps[0]))))
         return Loss({"labels": F.cross_entropy(logits, classes)})
 
-    def warmup_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
-        """Extension: two warps of a sample attract, other samples repel."""
-        views = [nets["encoder"](warp(batch.inputs, by, 1.0, 0.1), features=True) for by in noise.warps]
-        one, other = (nets["head"](view) for view in views)
-        return Loss({"instances": contrast.instance_discrimination(one, other)})
-
     def knows_labels(self, nets: Nets, batches: Batches) -> bool:
         """Whether E's error on the labelled samples is small enough."""
         wrong = nets["encoder"](batches.at(batches.known)).argmax(1) != batches.labels
         return bool(wrong.double().mean() <= self.config.label_error)
 
     # Their parts ------------------------------------------------------------------------------------------------------
-
-    def posterior(self, nets: Nets, x: Tensor) -> Tensor:
-        """w: probability of each class `(b, K)` of samples `(b, *shape)`, by E."""
-        return torch.softmax(nets["encoder"](x), 1)
 
     def seen(self, samples: Tensor, by: Warp) -> Tensor:
         """Samples as D and E see them."""
@@ -289,8 +287,8 @@ class GANEM(base.Method):
     # After training ---------------------------------------------------------------------------------------------------
 
     def embed(self, nets: Nets, inputs: Tensor) -> Tensor:
-        """E's soft assignment w `(b, K)`."""
-        return self.posterior(nets, inputs)
+        """w, the probability of each class `(b, K)` by E."""
+        return torch.softmax(nets["encoder"](inputs), 1)
 
     def features(self, nets: Nets, inputs: Tensor) -> Tensor:
         """What E's last layer is given `(b, d)`: the `--bottleneck`, where there is one (section 5.1)."""
@@ -346,6 +344,7 @@ class GANEM(base.Method):
             "warm-up and k-means start": c.warmup_epochs > 0,
             "warps": c.warp > 0 or c.pixel_noise > 0,
             "consistency": c.consistency_weight > 0,
+            f"critic {c.critic}": c.critic is not None,
             "labels in E-steps": c.label_weight > 0 and self.task.n_labels > 0,
         }
         return [name for name, on in used.items() if on]

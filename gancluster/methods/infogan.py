@@ -17,7 +17,6 @@ the paper does not have is marked *extension*.
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -30,10 +29,11 @@ from gancluster import critics
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
 from gancluster.errors import UserError
-from gancluster.methods import base, codes, contrast
+from gancluster.methods import adversarial, base, codes, contrast
 from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.networks import info_gan
 from gancluster.networks.info_gan import Reading
+from gancluster.networks.statistics import Statistics
 from gancluster.optim import Adam, Linear, Optimizer, RMSprop, Tree
 
 
@@ -100,6 +100,7 @@ class InfoGAN(base.Method):
     encoder: ClassVar[str] = "recogniser"
     published: ClassVar[dict[str, Any]] = {}  # what `paper` sets beside Config's defaults, but for leaks of ReLUs
     usual: ClassVar[dict[str, Any]] = {}  # what every preset sets
+    plane: ClassVar[dict[str, Any]] = {}  # what `default` sets on the plane, beside what all have there
     config: Config
 
     def __init__(self, config: Config, task: Task) -> None:
@@ -109,16 +110,15 @@ class InfoGAN(base.Method):
             raise UserError(
                 f"--batch-size {config.batch_size} is less than the {self.k} clusters: make it {self.k} or more"
             )
-        self.critic = critics.named(config.critic)
+        self.critic = critics.named(config.critic, by_noise=True)
         self.norm = self.trunk_norm()
 
     def trunk_norm(self) -> info_gan.Norm:
         """Batch norm or none; `UserError` where batch norm is asked for and D bounded."""
-        asked, own, plain = self.config.norm, type(self.critic), critics.Critic
-        bounded = own.penalty is not plain.penalty or own.wrap is not plain.wrap
+        asked = self.config.norm
         if asked == "fitting":
-            return "batch" if self.task.is_images and not bounded else "none"
-        if asked == "batch" and bounded:
+            return "batch" if self.task.is_images and not self.critic.bounds else "none"
+        if asked == "batch" and self.critic.bounds:
             raise UserError(
                 f"--norm batch has no meaning with --critic {self.config.critic}, which bounds D: take --norm none"
             )
@@ -130,11 +130,14 @@ class InfoGAN(base.Method):
         c, task = self.config, self.task
         recogniser = info_gan.recogniser(task.shape, self.k, c.code_size, self.norm, c.width, c.leak)
         recogniser.trunk = self.critic.wrap(recogniser.trunk)
-        warmup = {"head": contrast.head(recogniser.n_features)} if c.warmup_epochs else {}
-        return warmup | {
+        n_input = self.k + c.code_size + c.noise_size
+        players: Modules = {"head": contrast.head(recogniser.n_features)} if c.warmup_epochs else {}
+        if self.critic.entropy:
+            players["statistics"] = Statistics(*info_gan.trunk(task.shape, "none", c.width, c.leak), n_input)
+        return players | {
             "recogniser": recogniser,
             "discriminator": self.critic.wrap(info_gan.Verdict(recogniser.n_trunk)),
-            "generator": info_gan.generator(task.shape, self.k + c.code_size + c.noise_size, task.pixel_range, c.width),
+            "generator": info_gan.generator(task.shape, n_input, task.pixel_range, c.width),
         }
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
@@ -147,17 +150,14 @@ class InfoGAN(base.Method):
 
     def phases(self) -> list[Phase]:
         c, critic, both = self.config, self.critic, ("discriminator", "recogniser")
-        free = Turn(both, self.discriminator_loss, critic.repeat, self.after_step)
-        held = Turn(both, partial(self.discriminator_loss, penalised=True), critic.repeat, self.after_step)
-        G = Turn("generator", self.generator_loss)
-        rounds = [[held, G], *[[free, G]] * (critic.every - 1)]
-        optimizers = dict.fromkeys(both, self.optimizer(c.lr_discriminator))
-        optimizers["generator"] = self.optimizer(c.lr_generator)
-        adversarial = Phase("adversarial", c.epochs, c.batch_size, rounds, optimizers)
+        rounds = adversarial.rounds(critic, both, self.discriminator_loss, self.generator_loss, self.after_step)
+        rates = dict.fromkeys(both, c.lr_discriminator) | dict.fromkeys(adversarial.makers(critic), c.lr_generator)
+        optimizers = {player: self.optimizer(lr) for player, lr in rates.items()}
+        game = Phase("adversarial", c.epochs, c.batch_size, rounds, optimizers)
         if not c.warmup_epochs:
-            return [adversarial]
+            return [game]
         warmup, adam = [Turn(("recogniser", "head"), self.warmup_loss)], Adam(Linear(c.lr_warmup, c.lr_warmup))
-        return [Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [warmup], adam), adversarial]
+        return [Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [warmup], adam), game]
 
     def optimizer(self, lr: float) -> Optimizer:
         c, rate = self.config, Linear(lr, lr * self.config.lr_end)
@@ -201,10 +201,13 @@ class InfoGAN(base.Method):
         return Loss(terms | told.terms, told.watched)
 
     def generator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
-        """The critic's loss of G, and Q's: samples pass for real ones, and tell their codes."""
-        read = self.read(nets, self.seen(self.generated(nets, noise), noise.warps[1]))
-        adversarial = self.critic.generator_loss(nets["discriminator"](read.trunk))
-        return Loss({"adversarial": adversarial} | self.information(read, noise).terms)
+        """The critic's loss of G, and Q's: samples pass for real ones, and tell their codes; less G's entropy."""
+        sample = self.generated(nets, noise)
+        read = self.read(nets, self.seen(sample, noise.warps[1]))
+        fooled = self.critic.generator_loss(nets["discriminator"](read.trunk))
+        entropy = adversarial.entropy_loss(self.critic, nets, sample, self.code(noise))
+        terms = {"adversarial": fooled} | self.information(read, noise).terms | entropy.terms
+        return Loss(terms, entropy.watched)
 
     def information(self, read: Reading, noise: Noise) -> Loss:
         """-λ L_I without its constants H: cross-entropy on c, Gaussian negative log-likelihood of v (both in nats).
@@ -236,7 +239,11 @@ class InfoGAN(base.Method):
 
     def generated(self, nets: Nets, noise: Noise) -> Tensor:
         """G's samples `(b, *shape)`."""
-        return nets["generator"](torch.cat([noise.c, noise.v, noise.z], 1))
+        return nets["generator"](self.code(noise))
+
+    def code(self, noise: Noise) -> Tensor:
+        """G's input `(b, K + code_size + noise_size)`: class, continuous codes, noise."""
+        return torch.cat([noise.c, noise.v, noise.z], 1)
 
     # After training ---------------------------------------------------------------------------------------------------
 
@@ -290,18 +297,11 @@ class InfoGAN(base.Method):
     @classmethod
     def on_the_plane(cls, n: int) -> dict[str, Any]:
         """For `n` points of the plane: batches of 256 and about 3,000 steps of D; classes are codes enough."""
-        usual = {"critic": "ns-gan"} | cls.usual
-        critic = "wgan-gp:weight=0.1" if usual["critic"] == "wgan-gp" else usual["critic"]
-        epochs = max(round(770_000 / n / critics.named(critic).repeat), 1)
+        critic = ({"critic": "ns-gan"} | cls.usual | cls.plane)["critic"]
         rates = {"lr_generator": 1e-3, "lr_discriminator": 1e-3, "lr_end": 0.0, "beta2": 0.9}
-        return rates | {
-            "critic": critic,
-            "epochs": epochs,
-            "batch_size": 256,
-            "code_weight": 0.0,
-            "noise": "normal",
-            "noise_size": 2,
-        }
+        noise = {"code_weight": 0.0, "noise": "normal", "noise_size": 2}
+        epochs = max(round(770_000 / n / critics.named(critic, by_noise=True).repeat), 1)
+        return rates | noise | {"epochs": epochs, "batch_size": 256} | cls.plane
 
     def extensions(self) -> list[str]:
         c = self.config

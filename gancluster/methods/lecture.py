@@ -29,6 +29,7 @@ class WGANGP(InfoGAN):
     )
     usual: ClassVar[dict[str, Any]] = {"critic": "wgan-gp", "beta2": 0.9}
     published: ClassVar[dict[str, Any]] = {"lr_generator": 1e-4, "lr_discriminator": 1e-4, "noise": "normal"}
+    plane: ClassVar[dict[str, Any]] = {"critic": "wgan-gp:weight=0.1,repeat=2"}
 
 
 class SNGAN(InfoGAN):
@@ -41,3 +42,16 @@ class SNGAN(InfoGAN):
     )
     usual: ClassVar[dict[str, Any]] = {"critic": "sn-gan"}
     published: ClassVar[dict[str, Any]] = {"lr_generator": 2e-4, "lr_discriminator": 2e-4, "noise": "normal"}
+
+
+class MEG(InfoGAN):
+    """Kumar et al. 2019: D is an energy, and G keeps its entropy."""
+
+    name: ClassVar[str] = "meg"
+    paper: ClassVar[str] = (
+        "Kumar, Ozair, Goyal, Courville, Bengio: Maximum Entropy Generators for Energy-Based Models, 2019; clusters by "
+        "InfoGAN's recogniser"
+    )
+    usual: ClassVar[dict[str, Any]] = {"critic": "meg", "beta2": 0.9}
+    published: ClassVar[dict[str, Any]] = {"lr_generator": 1e-4, "lr_discriminator": 1e-4, "noise": "normal"}
+    plane: ClassVar[dict[str, Any]] = {"critic": "meg:weight=0.1,repeat=2"}

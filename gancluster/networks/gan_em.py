@@ -105,6 +105,20 @@ class Classifier(nn.Module):
         return "bottleneck", places
 
 
+class Prior(nn.Module):
+    """phi, the share of each class `(K,)`: places in [0, 1) `(b,)` → classes `(b,)` that are distributed so (Eq. 8)."""
+
+    phi: Tensor
+
+    def __init__(self, n_clusters: int) -> None:
+        super().__init__()
+        self.register_buffer("phi", torch.full((n_clusters,), 1 / n_clusters))
+
+    def forward(self, places: Tensor) -> Tensor:
+        upper = self.phi.double().cumsum(0)[:-1]
+        return (places[:, None] >= upper).sum(1)
+
+
 def classifier(
     shape: tuple[int, ...], outputs: int, norm: Norm = "batch", width: float = 1.0, bottleneck: int | None = None
 ) -> Classifier:

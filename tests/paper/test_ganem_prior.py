@@ -12,7 +12,8 @@ from gancluster import metrics
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.methods.base import Task
-from gancluster.methods.ganem import GANEM, Config, Prior
+from gancluster.methods.ganem import GANEM, Config
+from gancluster.networks.gan_em import Prior
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=15)
 

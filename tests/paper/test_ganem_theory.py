@@ -22,7 +22,8 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from gancluster.methods.base import Batch, Clock, Loss, Nets, Task, TurnLoss
-from gancluster.methods.ganem import GANEM, Config, Noise, Prior
+from gancluster.methods.ganem import GANEM, Config, Noise
+from gancluster.networks.gan_em import Prior
 
 K, POINTS = 3, 5
 CLOCK = Clock(torch.zeros((), dtype=torch.float64))
