@@ -20,7 +20,8 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-WORKER = (sys.executable, "-P", "-m", "gancluster.bench.worker")
+WORKER = (sys.executable, "-P", "-m", "gancluster.bench.process")
+ENVIRONMENT = {"PYTHONUTF8": "1"} | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 DEATHS = 3  # a job that has taken so many processes with it is given up
 TICK = 0.2  # seconds between two looks at whether to stop
 
@@ -97,8 +98,8 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            encoding="utf-8",
+            env=os.environ | ENVIRONMENT,
             start_new_session=True,  # Ctrl-C is for whoever supervises, who passes it on once
         )
         self.listener = threading.Thread(target=self._listen, args=(inbox,), daemon=True)

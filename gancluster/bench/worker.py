@@ -1,19 +1,11 @@
-"""A process that carries out jobs: one a line on its standard input, what happens to each a line on its output.
-
-It ends as soon as nobody is left at the other end, in the middle of a job as well: whoever repeats the job would find
-it at work in the same folder.
-"""
+"""A job: a cell's run from where it stands to its end, and what is measured of it beside its scores."""
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from queue import Queue
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
@@ -126,27 +118,3 @@ def _dataset(job: Job) -> Dataset:
 def load(source: str, data_dir: Path, split: Split, limit: int | None) -> Dataset:
     """The data set of a cell, kept for the next one."""
     return catalogue.load(source, data_dir, split, limit, DRAWN_BY)
-
-
-def _listen(jobs: Queue[str]) -> None:
-    for line in sys.stdin:
-        jobs.put(line)
-    os._exit(0)
-
-
-def main() -> None:
-    """Carry out jobs until there is nobody to ask for more."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
-
-    def tell(news: News) -> None:
-        print(news.model_dump_json(), file=answers, flush=True)
-
-    jobs = Queue[str]()
-    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
-    while True:
-        tell(carry_out(Job.model_validate_json(jobs.get()), tell))
-
-
-if __name__ == "__main__":
-    main()

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -12,7 +13,7 @@ import pytest
 
 from gancluster.bench import grid
 from gancluster.bench.cells import Cell, Outcome
-from gancluster.bench.executor import News, Processes
+from gancluster.bench.executor import WORKER, News, Processes
 from gancluster.bench.grid import Folders
 
 SCRIPT = """
@@ -111,6 +112,13 @@ def test_whoever_looks_away_leaves_no_process_behind(processes: Processes) -> No
     running.close()  # type: ignore[attr-defined]
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+def test_a_process_that_nobody_speaks_to_any_more_ends_before_it_has_imported_what_it_needs() -> None:
+    with subprocess.Popen([*WORKER[:1], "-X", "importtime", *WORKER[1:]], stdin=-1, stdout=-1, stderr=-1) as process:
+        _, errors = process.communicate()
+    assert process.returncode == 0
+    assert b"torch.nn" not in errors
 
 
 # The processes that there really are ----------------------------------------------------------------------------------
