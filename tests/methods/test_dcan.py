@@ -119,6 +119,13 @@ def test_the_game_is_over_once_few_samples_change_their_cluster(tolerance: float
     assert sum(row["phase"] == "adversarial" for row in rows) == max(epochs, 1)
 
 
+def test_clusters_are_those_of_a_last_fit(digits: Dataset) -> None:
+    game = started(digits, tolerance=0.0)
+    list(play(game))
+    found = settle(game).embed(game.batches).argmax(1)
+    assert np.array_equal(found, game.state.buffers["mixture"]["clusters"].numpy())
+
+
 def test_theta_is_fitted_before_every_epoch_and_stands_still_within(digits: Dataset) -> None:
     game, means = started(digits, tolerance=0.0), []
     for moment in play(game):
@@ -134,7 +141,7 @@ def test_presets_can_be_played_on_every_kind_of_data(kind: str) -> None:
     task = EXAMPLES[kind]
     for name, preset in DCAN.presets(task).items():
         method = DCAN(Config(**preset.values), task)
-        assert [phase.name for phase in method.phases()] == ["pre-training", "adversarial"]
+        assert [phase.name for phase in method.phases()] == ["pre-training", "adversarial", "clusters"]
         with torch.device("meta"):
             assert isinstance(method.players()["mixture"], Mixture)
         assert name == "default" or method.extensions() == []
