@@ -99,7 +99,10 @@ def duration(seconds: float) -> str:
 
 @cache
 def packaged() -> dict[Kind, float]:
-    """The package's table: median seconds a run, one thread of a shared two-core x86-64 machine without a GPU."""
+    """The package's table: median seconds a run, one thread of a shared two-core x86-64 machine without a GPU.
+
+    Preset `smoke` as `benchmarks/bench_costs.py` prints it; `default` is about the middle of what docs/results.md has.
+    """
     text = files("gancluster.bench").joinpath("costs.csv").read_text(encoding="utf-8")
     return {
         Kind(row["method"], row["dataset"], row["preset"], int(row["limit"]) if row["limit"] else None): float(
