@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -24,14 +25,14 @@ from gancluster.runs import Run
 FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)  # what numerical libraries raise
 
 
-def carry_out(run: Run, method: Fit, dataset: Dataset) -> dict[str, object]:
+def carry_out(run: Run, method: Fit, dataset: Dataset) -> dict[str, Any]:
     """The result of fitting all samples; failed, with the reason, where the numbers do not go through."""
     samples, started, told = flat(Batches(dataset.unlabelled())), time.monotonic(), list[str]()
     try:
         found = _fit(run, method, samples, told)
     except FAILURES as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        result: dict[str, object] = {"status": "failed", "reason": reason, "warnings": told}
+        result: dict[str, Any] = {"status": "failed", "reason": reason, "warnings": told}
     except KeyboardInterrupt as error:
         raise Interrupted(f"stopped: {method.name} keeps nothing on the way, and begins again") from error
     else:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import pairwise_distances_argmin
 
 from gancluster import metrics, registry
 from gancluster.data.batches import Batches
@@ -58,6 +59,15 @@ def test_the_example_method_is_played_and_finds_the_blobs(plugin: Any) -> None:
     row, scores = play_through(plugin("tiny_aae").TinyAAE, every_second, epochs=20)
     assert {"discriminator.adversarial", "encoder.reconstruction", "encoder.adversarial"} < row.keys()
     assert scores["acc"] > 0.6
+
+
+def test_the_example_fit_finds_the_blobs(plugin: Any) -> None:
+    blobs = gaussians_8(Path(), "all")
+    method, task = plugin("farthest").Farthest, task_of(blobs, None)
+    found = method(configure(method, task, "default", {}), task).fit(np.asarray(blobs.inputs), 0)
+    assert blobs.labels is not None
+    assert metrics.scores(blobs.labels, found.clusters, 8)["acc"] > 0.95
+    assert pairwise_distances_argmin(blobs.inputs, found.centres).tolist() == found.clusters.tolist()
 
 
 def test_the_example_data_set_keeps_the_promises_of_one(plugin: Any) -> None:

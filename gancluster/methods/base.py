@@ -285,13 +285,14 @@ class Fitted(NamedTuple):
 class Fit(ABC):
     """A method without a game, fitted in one go: no players, nothing to resume, nothing drawn or generated.
 
-    `smoke`: the options of its quickest form.
+    `as_printed`: the options, beside the defaults, of its paper. `smoke`: those of its quickest form.
     """
 
     name: ClassVar[str]
     semi_supervised: ClassVar[bool] = False
     paper: ClassVar[str]
     config_type: ClassVar[type[Config]]
+    as_printed: ClassVar[dict[str, Any]] = {}
     smoke: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, config: Any, task: Task) -> None:
@@ -303,8 +304,8 @@ class Fit(ABC):
     def presets(cls, task: Task) -> dict[str, Preset]:
         """Named settings for this kind of data; `default`, `paper` and `smoke` always exist."""
         return {
-            "default": Preset("the usual settings", {}),
-            "paper": Preset("no others", {}),
+            "default": Preset("as in the tables", {}),
+            "paper": Preset("without extensions", cls.as_printed),
             "smoke": Preset("to see that it runs", cls.smoke),
         }
 

@@ -66,6 +66,7 @@ class DeepSemiNMFConfig(base.Config):
     top: int = Field(20, ge=2, description="parts of the second layer, whose weights are clustered")
     layer_steps: int = Field(100, ge=1, description="updates of each layer by itself, before")
     steps: int = Field(200, ge=0, description="updates of all layers together")
+    unit_parts: bool = Field(True, description="extension: weights are clustered at parts of length 1")
     n_init: int = Field(20, ge=1, description=STARTS)
 
 
@@ -82,6 +83,7 @@ class DeepSemiNMF(Fit):
         "ICML 2014"
     )
     config_type: ClassVar[type[base.Config]] = DeepSemiNMFConfig
+    as_printed: ClassVar[dict[str, Any]] = {"unit_parts": False}
     smoke: ClassVar[dict[str, Any]] = {"layer_steps": 5, "steps": 5, "n_init": 1}
 
     def fit(self, samples: Embedding, seed: int) -> Fitted:
@@ -91,8 +93,11 @@ class DeepSemiNMF(Fit):
         layers = [first, second]
         for _ in range(c.steps):
             H, layers = tuned(X, H, layers)
-        top = at_unit_parts(H, layers[1] @ layers[0])
+        top = at_unit_parts(H, layers[1] @ layers[0]) if c.unit_parts else H.astype(np.float32)
         return Fitted(best_of(c.n_init, top, self.task.n_clusters, seed).labels_, top)
+
+    def extensions(self) -> list[str]:
+        return ["parts of length 1"] if self.config.unit_parts else []
 
 
 def semi_nmf(X: Floats, k: int, steps: int, seed: int) -> tuple[Floats, Floats]:
