@@ -27,13 +27,14 @@ EVERY_ATTRIBUTE = "celeba:*"  # stands for 40 cells, whose mean is the score
 class Row:
     """A system, as it is called in print; `cell`: how it is run here (fields of `Cell`), None where it is not.
 
-    `scores`: scores that stand for a column's, where this row is counted otherwise. `floor`: a row of ours, that any
-    method has to beat.
+    `scores`: scores that stand for a column's, where this row is counted otherwise. `only_labels`: it learns nothing
+    without labels. `floor`: a row of ours, that any method has to beat.
     """
 
     title: str
     cell: Mapping[str, Any] | None = None
     scores: Mapping[str, str] | None = None
+    only_labels: bool = False
     floor: bool = False
     note: str = ""
 
@@ -101,6 +102,8 @@ class Table:
         if not row.method or not column.score or (column.only_printed and self.figure(row, column) is None):
             return ()
         fields = {**column.cell, **(row.cell or {})}
+        if row.only_labels and not fields.get("labels"):
+            return ()
         names = [f"celeba:{a}" for a in ATTRIBUTES] if fields["dataset"] == EVERY_ATTRIBUTE else [fields["dataset"]]
         return tuple(Cell(**fields | {"dataset": name}) for name in names)
 

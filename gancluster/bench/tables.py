@@ -48,6 +48,8 @@ SYSTEMS = {
 OPTIONS = {"IMSAT-RPT": {"augmentation": "rpt"}}
 """What tells a system from another of the same method."""
 
+ONLY_LABELS = ("Improved GAN", "VAE")
+
 FLOOR = {
     "K-means on pixels": "kmeans",
     "PCA + K-means": "pca-kmeans",
@@ -265,7 +267,7 @@ def _systems(figures: Iterable[Figure], scores: Mapping[str, Mapping[str, str]] 
     """A row for each system that has a figure, in the order of print."""
     titles = _order(f.method for f in figures)
     cells = {t: {"method": SYSTEMS[t], "options": OPTIONS.get(t, {})} for t in titles if t in SYSTEMS}
-    return tuple(Row(title, cells.get(title), (scores or {}).get(title)) for title in titles)
+    return tuple(Row(t, cells.get(t), (scores or {}).get(t), only_labels=t in ONLY_LABELS) for t in titles)
 
 
 def _floor(figures: Iterable[Figure]) -> tuple[Row, ...]:

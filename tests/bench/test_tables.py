@@ -85,6 +85,12 @@ def test_semi_supervised_cells_are_asked_only_of_methods_that_learn_from_labels(
     assert all(registry.find("methods", method).semi_supervised for method, _, _ in labelled)
 
 
+def test_what_learns_from_labels_alone_is_not_asked_to_do_without() -> None:
+    table = tables.named("table1", "ganem").narrowed(["Improved GAN"])
+    asked = {column.key: table.asked(table.rows[0], column) for column in table.columns}
+    assert [key for key, cells in asked.items() if cells] == ["MNIST 100 labels", "SVHN 1000 labels"]
+
+
 def test_a_budget_cuts_samples_and_says_so() -> None:
     (smoke,) = tables.named("table2").cells("smoke", ["clustergan"], ["mnist"])
     (full, *_) = tables.named("table2").cells("full", ["clustergan"], ["mnist"])
