@@ -1,8 +1,8 @@
 """How well generated points of the plane follow a toy whose modes are known; no label is involved.
 
 A point is of high quality if it is within 3 standard deviations of the nearest mode's centre, and a mode is covered if
-one such point is nearest to it (Srivastava et al. 2017, *VEEGAN*; Lin et al. 2018, *PacGAN*). Of an isotropic Gaussian
-of the plane itself, 1 - exp(-9/2) = 98.9 % are.
+one such point is nearest to it (Srivastava et al. 2017, *VEEGAN*, who draw 2,500 points). Of an isotropic Gaussian of
+the plane itself, 1 - exp(-9/2) = 98.9 % are.
 """
 
 from __future__ import annotations
