@@ -2,9 +2,9 @@
 
 Runs cells of one method, a seed each, in one process of the grid's, in an empty folder. *Own* is what each run itself
 says it took (`seconds` of its result); *the grid's* is all else between the first cell's beginning and the last one's
-end: handing over, the run's folder and lock, the samples and their hash, and what is measured beside (retrieval). Told
-apart, since paid once: looking at the table, the start of the process (it imports torch), a second call, which runs
-nothing.
+end: handing over, the run's folder and lock, the samples' hash, and what is measured beside (retrieval). Told apart,
+since paid once: looking at the table, the start of the process up to the end of a first cell that is not counted (it
+imports torch, loads the samples), and a second call, which runs nothing.
 
     python benchmarks/bench_overhead.py [--method clustergan] [--dataset digits] [--data-dir DIR] [--preset smoke]
                                         [--cells 8] [--output bench_overhead.json]
@@ -26,11 +26,12 @@ from gancluster.data import catalogue
 
 
 def measure(cells: list[Cell], folders: grid.Folders) -> dict[str, Any]:
-    """Seconds of each part, and the grid's share of the cells' own."""
-    moments = list[float]()
+    """Seconds of each part, and the grid's share of the own ones of all cells but the first."""
+    ends = list[float]()
 
     def watch(news: News) -> None:
-        moments.append(time.perf_counter())
+        if news.state == "ended":
+            ends.append(time.perf_counter())
 
     began = time.perf_counter()
     planned = grid.look(cells, folders)
@@ -40,14 +41,14 @@ def measure(cells: list[Cell], folders: grid.Folders) -> dict[str, Any]:
     again = time.perf_counter()
     grid.carry_out(grid.look(cells, folders), folders, Processes(1))
     over = time.perf_counter()
-    own, total = sum(outcome.seconds for outcome in outcomes), moments[-1] - moments[0]
+    own, total = sum(outcome.seconds for outcome in outcomes[1:]), ends[-1] - ends[0]
     return {
-        "cells": len(cells),
+        "cells": len(cells) - 1,
         "own_seconds": own,
         "grid_seconds": total - own,
         "grid_share": (total - own) / own,
         "look_seconds": looked - began,
-        "start_seconds": moments[0] - looked,
+        "start_seconds": ends[0] - looked - outcomes[0].seconds,
         "second_call_seconds": over - again,
         "machine": outcomes[0].machine,
     }
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("bench_overhead.json"))
     options = parser.parse_args()
     cell = Cell(method=options.method, dataset=options.dataset, preset=options.preset)
-    cells = [cell.model_copy(update={"seed": seed}) for seed in range(options.cells)]
+    cells = [cell.model_copy(update={"seed": seed}) for seed in range(options.cells + 1)]
     with tempfile.TemporaryDirectory() as runs_dir:
         found = measure(cells, grid.Folders(Path(runs_dir), catalogue.data_folder(options.data_dir)))
     print(f"{cell.method} on {cell.dataset}, preset {cell.preset}: {found['cells']} cells, {found['machine']}")
