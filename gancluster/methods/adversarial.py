@@ -23,11 +23,12 @@ def rounds(
     discriminator_loss: Callable[..., Loss],
     generator_loss: TurnLoss,
     after: AfterStep | None = None,
+    beside: tuple[str, ...] = (),
 ) -> list[list[Turn]]:
-    """D's turn, then G's; of `critic.every` rounds the first is called with `penalised=True`."""
+    """D's turn, then G's, who moves with those `beside` it; of `critic.every` rounds the first is `penalised=True`."""
     free = Turn(discriminators, discriminator_loss, critic.repeat, after or critic.after_step)
     held = replace(free, loss=partial(discriminator_loss, penalised=True))
-    G = Turn(makers(critic), generator_loss)
+    G = Turn((*makers(critic), *beside), generator_loss)
     return [[held, G], *[[free, G]] * (critic.every - 1)]
 
 

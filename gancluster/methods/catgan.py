@@ -93,12 +93,10 @@ class CatGAN(base.Method):
 
     def phases(self) -> list[Phase]:
         c, turns = self.config, [Turn("discriminator", self.discriminator_loss), Turn("generator", self.generator_loss)]
-        adversarial = Phase("adversarial", c.epochs, c.batch_size, [turns], Adam(Linear(c.lr, c.lr), (c.beta1, 0.999)))
+        game = Phase("adversarial", c.epochs, c.batch_size, [turns], Adam(Linear(c.lr, c.lr), (c.beta1, 0.999)))
         if not c.warmup_epochs:
-            return [adversarial]
-        turns, adam = [Turn(("discriminator", "head"), self.warmup_loss)], Adam(Linear(c.lr_warmup, c.lr_warmup))
-        warmup = Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [turns], adam, pretrains=True)
-        return [warmup, adversarial]
+            return [game]
+        return [contrast.warmup("discriminator", c.warmup_epochs, c.warmup_batch_size, c.lr_warmup), game]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         shape, flips = self.task.shape, self.task.flips
@@ -128,12 +126,6 @@ class CatGAN(base.Method):
         fake = nets["discriminator"](self.seen(nets["generator"](noise.z), noise.warps[1]))
         balance, sure = entropies(fake)
         return Loss({"balance": -balance, "sure": sure})
-
-    def warmup_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
-        """Extension: two warps of a sample attract, other samples repel."""
-        views = [nets["discriminator"](warp(batch.inputs, by, 1.0, 0.1), features=True) for by in noise.warps]
-        one, other = (nets["head"](view) for view in views)
-        return Loss({"instances": contrast.instance_discrimination(one, other)})
 
     def seen(self, samples: Tensor, by: Warp) -> Tensor:
         """Samples as D sees them."""
@@ -175,7 +167,7 @@ class CatGAN(base.Method):
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
         n = task.n_samples
-        default: dict[str, Any] = {"width": 0.25, "epochs": min(max(round(100_000 / n), 5), 100)}
+        default: dict[str, Any] = {"width": 0.25, "epochs": min(max(round(54_000 / n), 5), 30)}
         if task.is_images:
             default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100), "warmup_batch_size": min(250, n)}
             default |= {"warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 1.0}

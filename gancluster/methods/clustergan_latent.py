@@ -15,7 +15,6 @@ not overlap. Two turns: D takes its steps, then G and E one together. Clusters a
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -26,10 +25,11 @@ from torch import Tensor
 from gancluster import critics
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
-from gancluster.methods import base, codes, contrast
-from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.methods import adversarial, base, codes, contrast
+from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task
 from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks import info_gan, latent_gan
+from gancluster.networks.statistics import Statistics
 from gancluster.optim import Adam, Linear
 
 STEPS = 500_000  # of G and E in the released code
@@ -102,18 +102,21 @@ class ClusterGANLatent(base.Method):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         self.k = task.n_clusters
-        self.critic = critics.named(config.critic)
+        self.critic = critics.named(config.critic, by_noise=True)
 
     # The players and their turns --------------------------------------------------------------------------------------
 
     def players(self) -> Modules:
         c, shape = self.config, self.task.shape
         encoder = latent_gan.Encoder(shape, self.k, c.noise_size, c.encoder_norm, c.width)
-        warmup = {"head": contrast.head(encoder.n_features)} if c.warmup_epochs else {}
-        return warmup | {
+        n_input = c.noise_size + self.k
+        players: Modules = {"head": contrast.head(encoder.n_features)} if c.warmup_epochs else {}
+        if self.critic.entropy:
+            players["statistics"] = Statistics(*info_gan.trunk(shape, "none", c.width, leak=0.2), n_input)
+        return players | {
             "encoder": encoder,
             "discriminator": self.critic.wrap(latent_gan.Discriminator(shape, c.width)),
-            "generator": info_gan.generator(shape, c.noise_size + self.k, self.task.pixel_range, c.width),
+            "generator": info_gan.generator(shape, n_input, self.task.pixel_range, c.width),
         }
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
@@ -125,18 +128,13 @@ class ClusterGANLatent(base.Method):
         return {"encoder": self.config.average} if self.config.consistency_weight else {}
 
     def phases(self) -> list[Phase]:
-        c, critic = self.config, self.critic
-        free = Turn("discriminator", self.discriminator_loss, critic.repeat, critic.after_step)
-        held = Turn("discriminator", partial(self.discriminator_loss, penalised=True), critic.repeat, critic.after_step)
-        both = Turn(("generator", "encoder"), self.generator_loss)
-        rounds = [[held, both], *[[free, both]] * (critic.every - 1)]
+        c, losses = self.config, (self.discriminator_loss, self.generator_loss)
+        rounds = adversarial.rounds(self.critic, "discriminator", *losses, beside=("encoder",))
         adam = Adam(Linear(c.lr, c.lr * c.lr_end), betas=(c.beta1, c.beta2))
-        adversarial = Phase("adversarial", c.epochs, c.batch_size, rounds, adam)
+        game = Phase("adversarial", c.epochs, c.batch_size, rounds, adam)
         if not c.warmup_epochs:
-            return [adversarial]
-        turns, adam = [Turn(("encoder", "head"), self.warmup_loss)], Adam(Linear(c.lr_warmup, c.lr_warmup))
-        warmup = Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [turns], adam, pretrains=True)
-        return [warmup, adversarial]
+            return [game]
+        return [contrast.warmup("encoder", c.warmup_epochs, c.warmup_batch_size, c.lr_warmup), game]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         c, device, task = self.config, rng.device, self.task
@@ -155,24 +153,21 @@ class ClusterGANLatent(base.Method):
 
     def discriminator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock, penalised: bool = False) -> Loss:
         """The critic's loss of D, on samples alone: D is told no code."""
-        D = nets["discriminator"]
         x, fake = self.seen(batch.inputs, noise.warps[0]), self.seen(self.generated(nets, noise), noise.warps[1])
-        terms = {"adversarial": self.critic.discriminator_loss(D(x), D(fake))}
-        if penalised:
-            penalty = self.critic.penalty(D, (x,), (fake,), noise.mix)
-            terms |= {} if penalty is None else {"penalty": self.critic.every * penalty}
-        return Loss(terms)
+        mix = noise.mix if penalised else None
+        return adversarial.discriminator_loss(self.critic, nets["discriminator"], (x,), (fake,), mix)
 
     def generator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """Of G and E together: samples pass for real ones (which E has no part in), and E finds their codes again."""
-        fake = self.seen(self.generated(nets, noise), noise.warps[1])
-        terms = {"adversarial": self.critic.generator_loss(nets["discriminator"](fake))}
+        sample, D = self.generated(nets, noise), nets["discriminator"]
+        fake = self.seen(sample, noise.warps[1])
+        fooled = adversarial.generator_loss(self.critic, nets, D, (fake,), sample, self.code(noise))
+        cycle, terms = self.cycle(self.read(nets, fake), noise), dict(fooled.terms)
         if self.config.consistency_weight:
             target = torch.softmax(nets.averaged["encoder"](batch.inputs)[:, -self.k :], 1).detach()
             warped = self.read(nets, self.seen(batch.inputs, noise.warps[0])).logits
             terms["consistency"] = self.config.consistency_weight * F.cross_entropy(warped, target)
-        cycle = self.cycle(self.read(nets, fake), noise)
-        return Loss(terms | cycle.terms, cycle.watched)
+        return Loss(terms | cycle.terms, fooled.watched | cycle.watched)
 
     def cycle(self, read: Reading, noise: Noise) -> Loss:
         """β_n times z_n's squared error, the mean over its length as in the code, and β_c times the cross-entropy.
@@ -183,12 +178,6 @@ class ClusterGANLatent(base.Method):
         of_noise = (read.z_n - noise.z_n).square().mean()
         terms = {"noise": self.config.noise_weight * of_noise, "class": self.config.class_weight * of_class}
         return Loss(terms, {"bound": math.log(self.k) - of_class})
-
-    def warmup_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
-        """Extension: two warps of a sample attract, other samples repel."""
-        views = [nets["encoder"](warp(batch.inputs, by, 1.0, 0.1), features=True) for by in noise.warps]
-        one, other = (nets["head"](view) for view in views)
-        return Loss({"instances": contrast.instance_discrimination(one, other)})
 
     # Their parts ------------------------------------------------------------------------------------------------------
 
@@ -204,7 +193,11 @@ class ClusterGANLatent(base.Method):
 
     def generated(self, nets: Nets, noise: Noise) -> Tensor:
         """G's samples `(b, *shape)`."""
-        return nets["generator"](torch.cat([noise.z_n, noise.z_c], 1))
+        return nets["generator"](self.code(noise))
+
+    def code(self, noise: Noise) -> Tensor:
+        """z: G's input `(b, noise_size + K)`."""
+        return torch.cat([noise.z_n, noise.z_c], 1)
 
     # After training ---------------------------------------------------------------------------------------------------
 

@@ -24,9 +24,9 @@ def head(features: int) -> nn.Module:
 
 
 def warmup(encoder: str, epochs: int, batch_size: int, lr: float) -> Phase:
-    """A phase in which the player `encoder` and his `head` learn to know samples again."""
+    """A phase in which the player `encoder` and his `head` learn to know samples again; runs tell their gain since."""
     turn = Turn((encoder, "head"), partial(views_loss, encoder))
-    return Phase("warm-up", epochs, batch_size, [[turn]], Adam(Linear(lr, lr)))
+    return Phase("warm-up", epochs, batch_size, [[turn]], Adam(Linear(lr, lr)), pretrains=True)
 
 
 def views_loss(encoder: str, nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:

@@ -131,7 +131,7 @@ def test_the_discriminator_is_told_no_code() -> None:
     )
     batch = Batch(torch.rand(60, *DIGITS.shape))
     values = [method.discriminator_loss(nets, batch, noise, CLOCK, penalised=True).total for noise in (one, other)]
-    assert float(values[0]) == float(values[1])
+    assert torch.equal(*values)
 
 
 # The prior ------------------------------------------------------------------------------------------------------------
@@ -177,8 +177,6 @@ def started(dataset: Dataset, k: int = 10, **options: Any) -> Game:
 @pytest.mark.parametrize(
     "options",
     [
-        *({"critic": critic} for critic in ("gan", "ns-gan", "kl-gan", "sn-gan", "r1")),
-        *({"critic": f"{critic}:repeat=1"} for critic in ("wgan", "wgan-gp", "wgan-lp", "frobenius")),
         {"codes": "balanced", "noise": 1.0, "noise_size": 1, "noise_weight": 0.0, "lr_end": 0.0},
         {"warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 1.0, "average": 0.1, "encoder_norm": "batch"},
         {"warmup_epochs": 1, "warmup_batch_size": 60, "class_weight": 0.0},

@@ -20,6 +20,7 @@ from gancluster.training import configure
 
 SHORT: dict[str, dict[str, Any]] = {
     "clustergan": {"epochs": 1, "warmup_epochs": 0, "code_size": 20},
+    "clustergan-latent": {"epochs": 1},
     "ganem": {"iterations": 1, "e_steps": 1},
     "infogan": {"epochs": 1},
 }
