@@ -69,6 +69,7 @@ ATTRIBUTES = {"gender": "Male", "hat": "Wearing_Hat", "glass": "Eyeglasses"}
 """CelebA's names of attributes that GAN-EM's Table 3 calls otherwise; what is measured for Male stands in two rows."""
 
 FEATURES = "the CIFAR10 column is about features of a network that was trained with labels: nothing here makes them"
+STAND_IN = "reuters-r8 stands beside Reuters10k, which nobody may pass on: another corpus, whose scores do not compare"
 MEASURED_DIGITS = "digits are not in the paper: they stand beside, since they are always at hand"
 
 
@@ -232,9 +233,11 @@ def adversarial_loss() -> Table:
     shown = {name: DATASETS[name] for name in ("MNIST", "Reuters10k")}
     columns = [Column(name, "ACC", "acc", {"dataset": ours}, decimals=4) for name, ours in shown.items()]
     columns.append(Column("CIFAR10", "ACC", "", {"dataset": ""}, decimals=4))
-    columns.append(Column("digits", "ACC", "acc", {"dataset": "digits"}, decimals=4))
+    columns += [Column(name, "ACC", "acc", {"dataset": name}, decimals=4) for name in ("reuters-r8", "digits")]
     rows = _systems(figures) + _floor(figures)
-    return Table("table2", "dcan", "Clustering", rows, tuple(columns), _placed(figures), (FEATURES, MEASURED_DIGITS))
+    return Table(
+        "table2", "dcan", "Clustering", rows, tuple(columns), _placed(figures), (FEATURES, STAND_IN, MEASURED_DIGITS)
+    )
 
 
 TAKE_CRITICS = ("clustergan", "clustergan-latent", "infogan", "ganem", "dcan", "aae")
