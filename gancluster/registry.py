@@ -22,6 +22,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "ac-pic": "gancluster.methods.agglomeration:ACPIC",
         "agglomerative": "gancluster.methods.agglomeration:Agglomerative",
         "bayesgan": "gancluster.methods.bayesgan:BayesGAN",
+        "aae": "gancluster.methods.aae:AAE",
         "catgan": "gancluster.methods.catgan:CatGAN",
         "clustergan": "gancluster.methods.clustergan:ClusterGAN",
         "clustergan-latent": "gancluster.methods.clustergan_latent:ClusterGANLatent",
