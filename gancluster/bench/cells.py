@@ -28,9 +28,9 @@ class Cell(BaseModel):
 
     @property
     def system(self) -> str:
-        """What is run: the method, and what it is asked beside its preset: *clustergan, critic wgan*."""
+        """What is run: the method, and what is asked of it beside its preset: *clustergan, critic wgan, no gan*."""
         given = {**({"clusters": self.clusters} if self.clusters else {}), **self.options}
-        told = [f"{name.replace('_', '-')} {value}" for name, value in given.items()]
+        told = [_told(name.replace("_", "-"), value) for name, value in given.items()]
         return ", ".join([self.method, *told, *([f"{self.labels} labels"] if self.labels else [])])
 
     def __str__(self) -> str:
@@ -54,3 +54,9 @@ class Outcome(BaseModel):
     seconds: float = 0.0
     machine: str = ""
     run: str = ""
+
+
+def _told(option: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return option if value else f"no {option}"
+    return f"{option} {value}"
