@@ -29,7 +29,7 @@ from torch import Tensor
 
 from gancluster.data.batches import Batches
 from gancluster.errors import UserError
-from gancluster.methods import base, infogan
+from gancluster.methods import base, contrast, infogan
 from gancluster.methods.base import (
     Batch,
     Clock,
@@ -145,7 +145,7 @@ class BayesGAN(base.Method):
         if c.warmup_epochs:
             Q = [Turn((f"recogniser-{m}", f"head-{m}"), partial(self.warmup_loss, member=m)) for m in self.members]
             rate = Linear(c.lr_warmup, c.lr_warmup)
-            phases.insert(0, Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [Q], Adam(rate)))
+            phases.insert(0, Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [Q], Adam(rate), pretrains=True))
         if c.sampling_epochs:
             phases.append(Phase("sampling", c.sampling_epochs, c.batch_size, [D + G], self.sampler()))
         return phases
@@ -179,7 +179,7 @@ class BayesGAN(base.Method):
     def warmup_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock, member: int) -> Loss:
         """Extension: InfoGAN's warm-up of one member's recogniser."""
         own = Nets({name: nets[f"{name}-{member}"] for name in ("recogniser", "head")}, {})
-        return self.game.warmup_loss(own, batch, noise[member - 1], clock)
+        return contrast.views_loss("recogniser", own, batch, noise[member - 1], clock)
 
     def pair(self, nets: Nets, member: int, generator: Net) -> Nets:
         """The players of InfoGAN's game: a member's discriminator and recogniser, and a generator.
@@ -241,7 +241,7 @@ class BayesGAN(base.Method):
             {name: value for name, value in usual[preset].values.items() if name in Config.model_fields}
             for preset in ("default", "smoke")
         )
-        n, rate = task.n_samples, 0.005 * math.exp(-3)  # the released code's, where it ends after the first epoch
+        n, rate = task.n_samples, 2.5e-4  # .005 exp(-3): the released code's, after its first epoch
         default["epochs"] = max(round(36_000 / n), 2) if task.is_images else max(default["epochs"] // 2, 1)
         default["sampling_epochs"] = max(default["epochs"] // 2, 1)
         paper = {"members": 10, "noise_size": 100, "batch_size": max(64, task.n_clusters), "leak": 0.2}
