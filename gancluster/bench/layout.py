@@ -107,19 +107,13 @@ class Table:
         names = [f"celeba:{a}" for a in ATTRIBUTES] if fields["dataset"] == EVERY_ATTRIBUTE else [fields["dataset"]]
         return tuple(Cell(**fields | {"dataset": name}) for name in names)
 
-    def cells(
-        self,
-        budget: Budget = "full",
-        methods: Sequence[str] = (),
-        datasets: Sequence[str] = (),
-        seeds: int | None = None,
-    ) -> list[Cell]:
+    def cells(self, budget: Budget = "full", seeds: int | None = None) -> list[Cell]:
         """What is to be run, each cell once, seed by seed: interrupted, a table holds all rows of fewer seeds."""
-        table, seeds = self.narrowed(methods, datasets), seeds or self.seeds or SEEDS[budget]
-        places = product(table.rows, table.columns)
-        once = {cell.model_dump_json(): cell for place in places for cell in table.asked(*place) if not lacking(cell)}
+        places = product(self.rows, self.columns)
+        once = {cell.model_dump_json(): cell for place in places for cell in self.asked(*place) if not lacking(cell)}
         found = [reduced(cell, budget) for cell in once.values()]
-        return [cell.model_copy(update={"seed": seed}) for seed in range(seeds) for cell in found]
+        every = range(seeds or self.seeds or SEEDS[budget])
+        return [cell.model_copy(update={"seed": seed}) for seed in every for cell in found]
 
     def narrowed(self, methods: Sequence[str] = (), datasets: Sequence[str] = ()) -> Table:
         """Only those rows and columns; a method or a data set that the table does not have is added to it."""

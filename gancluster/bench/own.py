@@ -66,7 +66,7 @@ def _table(path: Path, given: OwnTable) -> Table:
         title = row.title or ", ".join([row.method, *(f"{name} {value}" for name, value in row.options.items())])
         if title in {other.title for other in rows}:
             raise UserError(f"{path}, rows.{i}: there is a row '{title}' already: give this one another title")
-        rows.append(Row(title, row.model_dump(include={"method", "preset", "options", "clusters"})))
+        rows.append(Row(title, row.model_dump(include={"method", "preset", "options", "clusters"}, exclude_none=True)))
         _check(f"{path}, rows.{i}", rows[-1], given.datasets[0])
         for dataset, score, value in ((d, s, v) for d, scores in row.published.items() for s, v in scores.items()):
             key = _column(dataset, score).key

@@ -92,11 +92,12 @@ def test_what_learns_from_labels_alone_is_not_asked_to_do_without() -> None:
 
 
 def test_a_budget_cuts_samples_and_says_so() -> None:
-    (smoke,) = tables.named("table2").cells("smoke", ["clustergan"], ["mnist"])
-    (full, *_) = tables.named("table2").cells("full", ["clustergan"], ["mnist"])
+    ours = tables.named("table2").narrowed(["clustergan"], ["mnist"])
+    (smoke,) = ours.cells("smoke")
+    (full, *_) = ours.cells("full")
     assert (smoke.preset, smoke.limit) == ("smoke", 2000)
     assert (full.preset, full.limit) == ("default", None)
-    (digits,) = tables.named("table2").cells("smoke", ["clustergan"], ["digits"])
+    (digits,) = tables.named("table2").narrowed(["clustergan"], ["digits"]).cells("smoke")
     assert digits.limit is None  # there are 1,797
 
 
