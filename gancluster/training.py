@@ -19,7 +19,7 @@ from gancluster import atomic, fits, registry
 from gancluster.attempts import Watch, carry_out, configured, method_of
 from gancluster.data import catalogue
 from gancluster.data.batches import Batches
-from gancluster.data.dataset import Dataset, Split
+from gancluster.data.dataset import Dataset, Split, distinct
 from gancluster.engine import device
 from gancluster.engine.device import Precision
 from gancluster.engine.play import check_batches
@@ -66,6 +66,10 @@ def task_of(dataset: Dataset, clusters: int | None) -> Task:
     if not 2 <= n_clusters <= len(dataset):
         raise DataError(
             f"{len(dataset)} samples cannot be {n_clusters} clusters: let --clusters be 2 to {len(dataset)}"
+        )
+    if (different := distinct(dataset.inputs, n_clusters)) < n_clusters:
+        raise DataError(
+            f"{dataset.name} has {different} different samples, too few for {n_clusters} clusters: lower --clusters"
         )
     return Task(dataset.shape, n_clusters, len(dataset), dataset.pixel_range, dataset.flips)
 

@@ -56,6 +56,14 @@ def test_a_number_of_clusters_that_makes_no_sense_is_refused(clusters: int | Non
     assert str(caught.value) == says
 
 
+def test_more_clusters_than_different_samples_are_refused() -> None:
+    twice = points().take(np.arange(24) // 8)
+    assert task_of(twice, 3).n_clusters == 3
+    with pytest.raises(DataError) as caught:
+        task_of(twice, 4)
+    assert str(caught.value) == "points has 3 different samples, too few for 4 clusters: lower --clusters"
+
+
 def test_zero_clusters_are_not_taken_for_none_given() -> None:
     with pytest.raises(DataError, match="cannot be 0 clusters"):
         task_of(points(), 0)

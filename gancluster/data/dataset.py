@@ -138,3 +138,13 @@ def require_finite(name: str, inputs: NDArray[Any]) -> None:
         first = tuple(int(i) for i in np.argwhere(~finite)[0])
         count = int(finite.size - np.count_nonzero(finite))
         raise DataError(f"{name} has {count} NaN or infinite values, the first at {first}: replace or drop them")
+
+
+def distinct(inputs: NDArray[Any], most: int) -> int:
+    """How many different samples `inputs` `(n, ...)` has, counted up to `most`."""
+    seen: set[bytes] = set()
+    for sample in inputs:
+        seen.add(sample.tobytes())
+        if len(seen) == most:
+            break
+    return len(seen)

@@ -10,6 +10,7 @@ import numpy as np
 from gancluster.data.dataset import Dataset, Source, Split, only_whole
 from gancluster.data.files import as_inputs, encoded, from_folder, from_npz
 from gancluster.data.reading import first_of, matlab
+from gancluster.data.text import require_weights
 from gancluster.errors import DataError
 
 _frgc_files = first_of("FRGC/frgc.npz", "frgc.npz", "FRGC/images")
@@ -35,7 +36,9 @@ def reuters10k(data_dir: Path, split: Split) -> Dataset:
         codes, names = encoded(labels.reshape(-1), str(path))  # MATLAB knows only matrices: a row or a column
         n_classes = None if names is None else len(names)
         documents = Dataset("", as_inputs(inputs, str(path)), codes, n_classes, label_names=names)
-    return replace(_same(documents, path, 10_000, (2000,), 4), name="reuters10k")
+    documents = replace(_same(documents, path, 10_000, (2000,), 4), name="reuters10k")
+    require_weights(str(path), np.asarray(documents.inputs))
+    return documents
 
 
 def _same(dataset: Dataset, path: Path, n: int, shape: tuple[int, ...], n_classes: int) -> Dataset:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gancluster.data.dataset import Dataset, Source, Split, parts
 from gancluster.data.reading import all_of, arrays, reading
+from gancluster.errors import DataError
 
 FILE = "reuters-r8/reuters_r8_tfidf2000.npz"
 
@@ -25,7 +27,18 @@ def reuters_r8(data_dir: Path, split: Split) -> Dataset:
         order = np.concatenate([np.flatnonzero(is_train == (part == "train")) for part in parts(split)])
         inputs = words[order].toarray().astype(np.float32, copy=False)
         labels = labels[order].astype(np.int64)
+    require_weights("reuters-r8", inputs)
     return Dataset("reuters-r8", inputs, labels, len(names), split, label_names=tuple(map(str, names)))
+
+
+def require_weights(name: str, inputs: NDArray[np.float32]) -> None:
+    """`DataError` unless all weights of words in `inputs` `(n, d)` are 0 or more, and every document has a word."""
+    if inputs.min() < 0:
+        row, word = (int(i) for i in np.argwhere(inputs < 0)[0])
+        raise DataError(f"{name} has negative weights, the first of word {word} in row {row}: tf-idf has none, mend it")
+    empty = np.flatnonzero(~inputs.any(1))
+    if len(empty):
+        raise DataError(f"{name} has {len(empty)} documents without a word, the first in row {empty[0]}: drop them")
 
 
 REUTERS_R8 = Source(

@@ -29,7 +29,7 @@ class Sphere(nn.Module):
     """Latents `(b, d)` → the nearest ones of length √d, whose values are of size 1 as a standard normal's are."""
 
     def forward(self, z: Tensor) -> Tensor:
-        return z.shape[1] ** 0.5 * F.normalize(z, dim=1)
+        return math.sqrt(z.shape[1]) * F.normalize(z, dim=1)
 
 
 def decoder(

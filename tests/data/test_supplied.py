@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from refusal import refused
 from scipy.io import savemat
+from scipy.sparse import csc_matrix
 from scipy.sparse import random as sparse_random
 
 from gancluster.data import catalogue
@@ -14,7 +15,8 @@ from gancluster.data import catalogue
 RNG = np.random.default_rng(0)
 FACES = RNG.integers(0, 256, (2462, 32, 32, 3), dtype=np.uint8)
 PEOPLE = np.arange(2462) % 20 + 1
-DOCUMENTS = sparse_random(10_000, 2000, density=1e-3, random_state=0, dtype=np.float32, format="csc")
+FIRST = csc_matrix((np.ones(10_000, np.float32), (np.arange(10_000), np.arange(10_000) % 2000)))
+DOCUMENTS = csc_matrix(sparse_random(10_000, 2000, density=1e-3, random_state=0, dtype=np.float32) + FIRST)
 TOPICS = np.arange(10_000) % 4
 
 
@@ -72,6 +74,19 @@ def test_what_is_missing_cannot_be_fetched_and_says_where_to_put_it(tmp_path: Pa
         catalogue.load(name, tmp_path)
     with refused(f"{name} is not in {tmp_path}", f"put {file}"):
         catalogue.fetch(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("factor", "says"),
+    [(-1.0, "the first of word 7 in row 7"), (0.0, "has 1 documents without a word, the first in row 7")],
+)
+def test_documents_with_negative_weights_or_no_word_are_refused(tmp_path: Path, factor: float, says: str) -> None:
+    documents = DOCUMENTS.toarray()
+    documents[7] *= factor
+    documents[7, :7] = 0
+    np.savez_compressed(tmp_path / "reuters10k.npz", x=documents, y=TOPICS)
+    with refused("reuters10k.npz", says):
+        catalogue.load("reuters10k", tmp_path)
 
 
 def test_damaged_matlab_file_is_named(tmp_path: Path) -> None:
