@@ -20,6 +20,7 @@ Kind = Literal["methods", "datasets", "critics"]
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "methods": {
         "ac-pic": "gancluster.methods.agglomeration:ACPIC",
+        "ae-kmeans": "gancluster.methods.ae_kmeans:AEKMeans",
         "agglomerative": "gancluster.methods.agglomeration:Agglomerative",
         "bayesgan": "gancluster.methods.bayesgan:BayesGAN",
         "aae": "gancluster.methods.aae:AAE",
@@ -31,6 +32,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "deep-semi-nmf": "gancluster.methods.factorisation:DeepSemiNMF",
         "ganem": "gancluster.methods.ganem:GANEM",
         "gmm": "gancluster.methods.classical:GMM",
+        "idec": "gancluster.methods.dec:IDEC",
         "improved-gan": "gancluster.methods.improved_gan:ImprovedGAN",
         "imsat": "gancluster.methods.imsat:IMSAT",
         "infogan": "gancluster.methods.infogan:InfoGAN",
