@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from gancluster import critics
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
-from gancluster.methods import autoencoding, base, contrast
+from gancluster.methods import ae_kmeans, autoencoding, base, contrast
 from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.methods.mixture import Mixture, Model
 from gancluster.networks import autoencoder
@@ -37,20 +37,15 @@ from gancluster.optim import Adam, Linear
 GAME = "adversarial"
 
 
-class Config(base.Config):
+class Config(ae_kmeans.Config):
     """DCAN's options; the slides give none of the numbers."""
 
-    pretrain_epochs: int = Field(50, ge=1, description="passes through the data in which the auto-encoder is trained")
     epochs: int = Field(50, ge=1, description="passes of the game through the data, at most")
     tolerance: float = Field(0.001, ge=0, le=1, description="the game is over once a smaller share changes its cluster")
-    batch_size: int = Field(256, ge=2, description="samples in a batch")
-    lr_pretrain: float = Field(1e-3, gt=0, description="Adam's learning rate in the auto-encoder's training")
     lr: float = Field(1e-4, gt=0, description="Adam's learning rate in the game, of encoder and discriminator")
     lr_end: float = Field(
         1.0, ge=0, description="learning rate at the game's end, of that at its start (linear between)"
     )
-    latent_size: int = Field(10, ge=1, description="length of a latent")
-    width: float = Field(1.0, gt=0, le=4, description="units of all layers but the latent, of DEC's 500-500-2000")
 
     mixture: Model = Field("kmeans", description="θ: K-means, or Gaussians by EM, of full or diagonal covariance")
     floor: float = Field(0.1, gt=0, description="least deviation of z+, of that of all latents when the game begins")
@@ -92,14 +87,13 @@ class DCAN(base.Method):
     # The players and their phases -------------------------------------------------------------------------------------
 
     def players(self) -> Modules:
-        c, task = self.config, self.task
-        judged = c.latent_size + (self.k if c.conditional else 0)
-        encoder = autoencoder.encoder(task.shape, c.latent_size, c.width)
-        return {
-            "encoder": nn.Sequential(*encoder, autoencoder.Sphere()) if c.sphere else encoder,
-            "decoder": autoencoder.decoder(task.shape, c.latent_size, task.pixel_range, c.width),
+        c = self.config
+        networks, judged = ae_kmeans.networks(c, self.task), c.latent_size + (self.k if c.conditional else 0)
+        if c.sphere:
+            networks["encoder"] = nn.Sequential(networks["encoder"], autoencoder.Sphere())
+        return networks | {
             "discriminator": self.critic.wrap(autoencoder.latent_discriminator(judged)),
-            "mixture": Mixture(self.k, c.latent_size, task.n_samples, c.mixture),
+            "mixture": Mixture(self.k, c.latent_size, self.task.n_samples, c.mixture),
         }
 
     def phases(self) -> list[Phase]:
