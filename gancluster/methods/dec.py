@@ -120,8 +120,8 @@ class DEC(base.Method):
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
         if phase == REFINEMENT:
-            latents = torch.cat([players["encoder"](part) for part in batches.parts()])
-            centres = kmeans_centres(latents.cpu().numpy(), self.task.n_clusters, seed, unit=False)
+            latents = autoencoding.encoded(players["encoder"], batches).cpu().numpy()
+            centres = kmeans_centres(latents, self.task.n_clusters, seed, unit=False)
             players["centres"].get_parameter("points").copy_(torch.from_numpy(centres))
 
     def renew(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
