@@ -7,7 +7,7 @@ since paid once: looking at the table, the start of the process up to the end of
 imports torch, loads the samples), and a second call, which runs nothing.
 
     python benchmarks/bench_overhead.py [--method clustergan] [--dataset digits] [--data-dir DIR] [--preset smoke]
-                                        [--cells 8] [--output bench_overhead.json]
+                                        [--epochs 6] [--cells 8] [--output bench_overhead.json]
 """
 
 from __future__ import annotations
@@ -60,14 +60,16 @@ def main() -> None:
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--preset", default="smoke")
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--cells", type=int, default=8)
     parser.add_argument("--output", type=Path, default=Path("bench_overhead.json"))
     options = parser.parse_args()
-    cell = Cell(method=options.method, dataset=options.dataset, preset=options.preset)
+    given = {"epochs": options.epochs}
+    cell = Cell(method=options.method, dataset=options.dataset, preset=options.preset, options=given)
     cells = [cell.model_copy(update={"seed": seed}) for seed in range(options.cells + 1)]
     with tempfile.TemporaryDirectory() as runs_dir:
         found = measure(cells, grid.Folders(Path(runs_dir), catalogue.data_folder(options.data_dir)))
-    print(f"{cell.method} on {cell.dataset}, preset {cell.preset}: {found['cells']} cells, {found['machine']}")
+    print(f"{cell.system} on {cell.dataset}, preset {cell.preset}: {found['cells']} cells, {found['machine']}")
     print(f"  own     {found['own_seconds']:8.2f} s")
     print(f"  grid's  {found['grid_seconds']:8.2f} s, {found['grid_share']:.1%} of the cells' own")
     print(f"  once: looking {found['look_seconds']:.2f} s, start {found['start_seconds']:.2f} s")
