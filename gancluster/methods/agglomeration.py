@@ -28,7 +28,7 @@ Members = NDArray[np.int64]
 def refuse_many(name: str, n: int, most: int, cost: str) -> None:
     """`DataError` where there are more samples than `most`."""
     if n > most:
-        raise DataError(f"{name} would need {cost} of {n} samples: --limit {most}, or raise --max-samples")
+        raise DataError(f"{n} samples are too many for {name}, {cost}: --limit {most}, or raise --max-samples")
 
 
 class AgglomerativeConfig(base.Config):
@@ -51,7 +51,7 @@ class Agglomerative(Fit):
 
     def __init__(self, config: Any, task: Task) -> None:
         super().__init__(config, task)
-        refuse_many(self.name, task.n_samples, config.max_samples, "all distances")
+        refuse_many(self.name, task.n_samples, config.max_samples, "which holds all distances")
 
     def fit(self, samples: Embedding, seed: int) -> Fitted:
         model = sklearn.cluster.AgglomerativeClustering(self.task.n_clusters, linkage=self.config.linkage)
@@ -83,7 +83,7 @@ class ACPIC(Fit):
 
     def __init__(self, config: Any, task: Task) -> None:
         super().__init__(config, task)
-        refuse_many(self.name, task.n_samples, config.max_samples, "the merges")
+        refuse_many(self.name, task.n_samples, config.max_samples, "whose time grows with their square")
 
     def fit(self, samples: Embedding, seed: int) -> Fitted:
         c, k = self.config, self.task.n_clusters

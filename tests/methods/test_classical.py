@@ -135,7 +135,8 @@ def test_more_samples_than_it_can_hold_are_refused_with_what_to_do(name: str) ->
     method, task = named(name), Task((4,), 3, 30_000)
     with pytest.raises(UserError) as caught:
         method(method.config_type(), task)
-    assert "of 30000 samples: --limit 20000, or raise --max-samples" in str(caught.value)
+    assert f"30000 samples are too many for {name}, wh" in str(caught.value)
+    assert ": --limit 20000, or raise --max-samples" in str(caught.value)
     method(method.config_type(max_samples=30_000), task)
 
 
