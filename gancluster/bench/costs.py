@@ -67,11 +67,10 @@ class Work(NamedTuple):
 
     @property
     def short(self) -> str:
-        """In few words: *30 cells, 8 minutes, 4 unknown*."""
-        parts = [f"{self.cells} cells"] if self.cells else ["–"]
-        parts += [duration(self.seconds)] if self.cells > self.unknown else []
+        """In few words: *30 cells: 8 minutes + 4 unknown*."""
+        parts = [duration(self.seconds)] if self.cells > self.unknown else []
         parts += [f"{self.unknown} unknown"] if self.unknown else []
-        return ", ".join(parts)
+        return f"{self.cells} cells: {' + '.join(parts)}" if self.cells else "–"
 
     def told(self, jobs: int = 1) -> str:
         """In words: *12 to run, about 3 minutes with 2 jobs, and 4 of unknown cost*."""

@@ -56,7 +56,7 @@ def test_work_is_what_waits_and_is_told_in_words() -> None:
     assert work.told(jobs=2) == "3 to run, about 2 minutes with 2 jobs, and 1 of unknown cost"
     assert costs.work([unknown], here).told() == "1 to run, 1 of unknown cost"
     assert costs.work([], here).told() == "nothing to run"
-    assert work.short == "3 cells, 3 minutes, 1 unknown"
+    assert work.short == "3 cells: 3 minutes + 1 unknown"
     assert costs.work([], here).short == "–"
 
 
