@@ -20,6 +20,7 @@ from gancluster.data.celeba import ATTRIBUTES
 from gancluster.errors import UserError
 from gancluster.hashing import HASHES
 
+PART = "a part of the table: only those rows and data sets that were asked for"
 EVERY_ATTRIBUTE = "celeba:*"  # stands for 40 cells, whose mean is the score
 
 
@@ -117,8 +118,10 @@ class Table:
 
     def narrowed(self, methods: Sequence[str] = (), datasets: Sequence[str] = ()) -> Table:
         """Only those rows and columns; a method or a data set that the table does not have is added to it."""
+        if not methods and not datasets:
+            return self
         rows = tuple(row for name in methods for row in self._rows(name)) if methods else self.rows
-        table = replace(self, rows=_once(rows))
+        table = replace(self, rows=_once(rows), notes=(PART, *self.notes))
         if not datasets:
             return table
         if self.by_rows:

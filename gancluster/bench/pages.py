@@ -23,7 +23,7 @@ def pages(source: Path) -> dict[str, str]:
     found = _sheets(source)
     made = {f"{stem}.md": BY_HAND + render.markdown(sheet) + _picture(stem, sheet) for stem, sheet in found.items()}
     lines = ["# The papers' tables", "", "Published beside measured, by `gancluster bench`. What was run so far:", ""]
-    lines += [f"- [{render.heading(sheet)}]({stem}.md), budget `{sheet.budget}`" for stem, sheet in found.items()]
+    lines += [f"- [{render.heading(sheet)}]({stem}.md): `{sheet.command}`" for stem, sheet in found.items()]
     return made | {INDEX: BY_HAND + "\n".join(lines) + "\n"}
 
 

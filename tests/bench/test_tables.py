@@ -105,6 +105,8 @@ def test_a_table_is_narrowed_by_our_names_or_the_papers() -> None:
     table = tables.named("table2")
     ours, theirs = table.narrowed(["clustergan"], ["mnist"]), table.narrowed(["CLUSTERGAN"], ["MNIST"])
     assert ours == theirs
+    assert ours.notes[0].startswith("a part of the table")
+    assert table.narrowed() == table
     assert [row.title for row in ours.rows] == ["ClusterGAN"]
     assert [column.key for column in ours.columns] == ["MNIST NMI", "MNIST ACC"]
     attribute = tables.named("table3", "ganem").narrowed([], ["celeba:Bald"])
