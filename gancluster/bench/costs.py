@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gancluster.bench.cells import Cell, Outcome
+from gancluster.hashing import HASHES
 from gancluster.runs import every
 
 
@@ -32,8 +33,9 @@ class Cost(NamedTuple):
 
 
 def kind_of(cell: Cell) -> Kind:
-    """The kind of a cell; the attributes of CelebA are of one kind."""
-    return Kind(cell.method, cell.dataset.partition(":")[0], cell.preset, cell.limit)
+    """The kind of a cell; the attributes of CelebA are of one kind, and hashes have no presets."""
+    preset = "default" if cell.method in HASHES else cell.preset
+    return Kind(cell.method, cell.dataset.partition(":")[0], preset, cell.limit)
 
 
 def measured(runs_dir: Path) -> dict[Kind, list[Cost]]:

@@ -37,6 +37,11 @@ def test_an_estimate_is_the_median_of_the_like_those_with_the_same_options_first
     assert costs.estimate(CELL.model_copy(update={"limit": 8}), here) is None
 
 
+def test_a_hash_costs_the_same_whatever_the_preset() -> None:
+    here = {Kind("itq", "mnist", "default", None): [Cost(2.0, {})]}
+    assert costs.estimate(Cell(method="itq", dataset="mnist", preset="smoke"), here) == 2.0
+
+
 def test_without_runs_the_package_s_table_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(costs, "packaged", lambda: {KIND: 4.0, KIND._replace(dataset="celeba"): 5.0})
     assert costs.estimate(CELL, {}) == 4.0
