@@ -5,7 +5,7 @@ modes: the rows *alone* take it away (two classes, no information term), so that
 runs are found again. Prints a Markdown table and writes JSON; no label is involved.
 
     python benchmarks/toys.py [--toys gaussians-25 gaussians-8 swiss-roll] [--rows NAME ...] [--seeds 10]
-                              [--first-seed 0] [--runs-dir runs] [--output toys.json]
+                              [--first-seed 0] [--preset default] [--runs-dir runs] [--output toys.json]
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ ROWS = {
 def measure(dataset: Dataset, game: Game, options: argparse.Namespace) -> dict[str, Any]:
     """What the generated points of every seed are worth or why it failed, and the seconds it took."""
     clusters = 2 if game.alone else None if dataset.n_classes else CLUSTERS
-    asked = TrainOptions(dataset=dataset.name, seed=options.first_seed, seeds=options.seeds, clusters=clusters)
+    seeds = {"seed": options.first_seed, "seeds": options.seeds}
+    asked = TrainOptions(dataset=dataset.name, preset=options.preset, clusters=clusters, **seeds)
     given = game.options | ({"info_weight": 0.0} if game.alone else {})
     requests = plan(game.method, dataset, asked, given, " ".join(["python", *sys.argv]))
     results = [train(Run.place(options.runs_dir, request), dataset) for request in requests]
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="NAME")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--preset", default="default")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     parser.add_argument("--output", type=Path, default=Path("toys.json"))
     options = parser.parse_args()

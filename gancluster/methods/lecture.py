@@ -29,7 +29,7 @@ class WGANGP(InfoGAN):
     )
     usual: ClassVar[dict[str, Any]] = {"critic": "wgan-gp", "beta2": 0.9}
     published: ClassVar[dict[str, Any]] = {"lr_generator": 1e-4, "lr_discriminator": 1e-4, "noise": "normal"}
-    plane: ClassVar[dict[str, Any]] = {"critic": "wgan-gp:weight=0.1,repeat=2"}
+    plane: ClassVar[dict[str, Any]] = {"critic": "wgan-gp:weight=0.1,repeat=2", "lr_generator": 4e-4}
 
 
 class SNGAN(InfoGAN):
