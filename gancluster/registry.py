@@ -19,11 +19,11 @@ Kind = Literal["methods", "datasets", "critics"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "methods": {
+        "aae": "gancluster.methods.aae:AAE",
         "ac-pic": "gancluster.methods.agglomeration:ACPIC",
         "ae-kmeans": "gancluster.methods.ae_kmeans:AEKMeans",
         "agglomerative": "gancluster.methods.agglomeration:Agglomerative",
         "bayesgan": "gancluster.methods.bayesgan:BayesGAN",
-        "aae": "gancluster.methods.aae:AAE",
         "catgan": "gancluster.methods.catgan:CatGAN",
         "clustergan": "gancluster.methods.clustergan:ClusterGAN",
         "clustergan-latent": "gancluster.methods.clustergan_latent:ClusterGANLatent",

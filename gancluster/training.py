@@ -168,7 +168,7 @@ def trained(run: Run) -> Trained:
 
 
 def own_samples(run: Run, folder: Path) -> Dataset:
-    """The samples, from the data sets' `folder`, that a run was trained on; `DataError` where they are others by now."""
+    """The samples, from the data sets' `folder`, that a run was trained on; `DataError` where they are others now."""
     request = run.request
     samples = catalogue.load(request.source, folder, cast(Split, request.split), request.limit, request.seed)
     if samples.sha256 != request.sha256:

@@ -101,7 +101,7 @@ def test_every_built_in_can_be_imported(kind: registry.Kind) -> None:
         ("methods", "clustergn", "there is no method 'clustergn'; did you mean clustergan"),
         ("methods", "qqq", "there is no method 'qqq'; known: "),
         ("critics", "wgangp", "there is no critic 'wgangp'; did you mean wgan-gp or wgan or wgan-lp?"),
-        ("critics", "qqq", "there is no critic 'qqq'; known: frobenius, gan, kl-gan, ns-gan, r1, sn-gan, wgan"),
+        ("critics", "qqq", "there is no critic 'qqq'; known: frobenius, gan, kl-gan, meg, ns-gan, r1, sn-gan, wgan"),
         ("datasets", "minst", "there is no data set 'minst'; did you mean mnist"),
         ("datasets", "", "there is no data set ''; known: celeba, cifar10, "),
     ],

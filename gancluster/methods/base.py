@@ -67,14 +67,14 @@ class Labelled(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Real samples `(b, *shape)`, scaled to the pixel range, and where they are stored, `index` `(b,)`.
+    """Real samples `(b, *shape)`, scaled to the pixel range, and `where` `(b,)` they are stored.
 
     In a semi-supervised run, `labelled` ones beside them.
     """
 
     inputs: Tensor
     labelled: Labelled | None = None
-    index: Tensor | None = None
+    where: Tensor | None = None
 
 
 class Clock(NamedTuple):

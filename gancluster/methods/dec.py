@@ -146,8 +146,8 @@ class DEC(base.Method):
 
     def divergence(self, nets: Nets, batch: Batch, latents: Tensor) -> Tensor:
         """KL(P || Q) of a batch's latents, mean over samples."""
-        assert batch.index is not None
-        return F.kl_div(nets["centres"](latents), nets["target"](batch.index), reduction="batchmean")
+        assert batch.where is not None
+        return F.kl_div(nets["centres"](latents), nets["target"](batch.where), reduction="batchmean")
 
     # After training ---------------------------------------------------------------------------------------------------
 

@@ -100,8 +100,8 @@ class IMSAT(base.Method):
         logits = p(x)
         held = logits.detach()
         direction = noise if c.augmentation == "rpt" else worst_direction(p, x, held, noise, c.probe)
-        assert batch.index is not None
-        length = (c.radius * nets["neighbours"](batch.index)).view(-1, *[1] * (x.ndim - 1))
+        assert batch.where is not None
+        length = (c.radius * nets["neighbours"](batch.where)).view(-1, *[1] * (x.ndim - 1))
         marginal, conditional = entropies(logits)
         terms = {
             "augmentation": divergence(held, p(x + length * direction)).mean(),

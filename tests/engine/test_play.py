@@ -195,7 +195,7 @@ def test_a_batch_tells_where_its_samples_are_stored() -> None:
     turns = [Turn("seeker", noted, repeat=2)]
     list(play(game(duel(lambda method: [Phase("only", 1, 8, [turns], Adam(Linear(0.1, 0.1)))]))))
     assert len(seen) == 6
-    assert all(batch.index is not None and torch.equal(stored[batch.index], batch.inputs) for batch in seen)
+    assert all(batch.where is not None and torch.equal(stored[batch.where], batch.inputs) for batch in seen)
 
 
 class Recorder:

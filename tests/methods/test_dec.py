@@ -108,7 +108,7 @@ def test_a_batch_is_held_to_its_own_samples_targets(digits: Dataset) -> None:
     players["target"].get_buffer("p").copy_(torch.softmax(torch.randn(len(digits), 10), 1))
     index = torch.tensor([5, 200, 17])
     x = Batches(digits.unlabelled()).at(index)
-    loss = method.loss(Nets(players, {}), Batch(x, index=index), (), CLOCK)
+    loss = method.loss(Nets(players, {}), Batch(x, where=index), (), CLOCK)
     q, p = method.embed(players, x), players["target"].get_buffer("p")[index]
     assert float(loss.total.detach()) == pytest.approx(float((p * (p / q).log()).sum(1).mean().detach()), rel=1e-4)
 
@@ -142,7 +142,7 @@ def test_idec_adds_the_error_of_redrawn_samples(digits: Dataset) -> None:
     method = method_of(IDEC, digits, **SHORT, cluster_weight=0.3)
     players, index = method.players(), torch.arange(60)
     x = Batches(digits.unlabelled()).at(index)
-    batch, nets = Batch(x, index=index), Nets(players, {})
+    batch, nets = Batch(x, where=index), Nets(players, {})
     terms = method.loss(nets, batch, (), CLOCK).terms
     alone = DEC.loss(method, nets, batch, (), CLOCK).total
     redrawn = players["decoder"](players["encoder"](x))

@@ -72,7 +72,7 @@ def played(method: IMSAT, x: Tensor, noise: Tensor | None = None) -> tuple[Loss,
     players["classifier"][-1].weight.data.normal_(generator=rng())  # type: ignore[index, union-attr]
     players["neighbours"].get_buffer("distance").fill_(2.0)
     noise = method.draw(len(x), rng(1)) if noise is None else noise
-    return method.loss(Nets(players, {}), Batch(x, index=torch.arange(len(x))), noise, CLOCK), players
+    return method.loss(Nets(players, {}), Batch(x, where=torch.arange(len(x))), noise, CLOCK), players
 
 
 @pytest.mark.parametrize("augmentation", ["vat", "rpt"])
@@ -144,7 +144,7 @@ def test_samples_are_moved_by_a_share_of_the_distance_to_their_neighbour(augment
 
     nets = Nets({"classifier": classify, "neighbours": lambda index: distances[index]}, {})
     x, index = normal(8, 5).float(), torch.arange(30, 38)
-    method.loss(nets, Batch(x, index=index), method.draw(8, rng()), CLOCK)
+    method.loss(nets, Batch(x, where=index), method.draw(8, rng()), CLOCK)
     assert torch.allclose((seen[-1] - x).norm(dim=1), 0.5 * distances[index], rtol=1e-5)
     assert len(seen) == (3 if augmentation == "vat" else 2)
 
