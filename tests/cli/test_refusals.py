@@ -54,7 +54,7 @@ def refuse(ask: Ask, tmp_path: Path) -> Callable[..., str]:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("train clustergn", "there is no method 'clustergn'; did you mean clustergan? (all: gancluster methods)"),
+        ("train clustergn", "there is no method 'clustergn'; did you mean clustergan"),
         (f"{TRAIN} --dataset digts", "there is no data set 'digts'; did you mean digits? (all: gancluster data list)"),
         (f"{TRAIN} --critic wgangp", "there is no critic 'wgangp'; did you mean wgan-gp or wgan"),
         (f"{TRAIN} --epoch 3", "No such option: --epoch (Possible options: --epochs"),
