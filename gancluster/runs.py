@@ -21,14 +21,17 @@ from gancluster import __version__, atomic
 from gancluster.errors import RunError
 
 FORMAT = 1
-NOT_IN_KEY = {"source", "command"}  # how the data were found and how it was asked do not change the result
+NOT_IN_KEY = {"source", "command", "drawn_by"}  # how data were found, told by their hash, and how the run was asked
 
 Status = Literal["finished", "failed", "unfinished"]
 Row = dict[str, float | int | str]
 
 
 class Request(BaseModel):
-    """Everything that a run was asked for, enough to repeat it; `source`: the data set's name or path."""
+    """Everything that a run was asked for, enough to repeat it; `source`: the data set's name or path.
+
+    `drawn_by`: the seed that drew a limited data set.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,6 +44,7 @@ class Request(BaseModel):
     source: str
     split: str
     limit: int | None
+    drawn_by: int = 0
     sha256: str
     labels_sha256: str | None = None
     n_labels: int = 0

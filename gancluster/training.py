@@ -112,6 +112,7 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
         sha256=dataset.sha256,
         labels_sha256=revealed,
         device=str(device.pick("cpu" if isinstance(made, Fit) else options.device)),
+        drawn_by=options.seed,
         command=command,
         **task._asdict(),
         **options.model_dump(include={"split", "limit", "seed", "precision", "threads", "snapshots", "restarts"}),
@@ -170,10 +171,10 @@ def trained(run: Run) -> Trained:
 def own_samples(run: Run, folder: Path) -> Dataset:
     """The samples, from the data sets' `folder`, that a run was trained on; `DataError` where they are others now."""
     request = run.request
-    samples = catalogue.load(request.source, folder, cast(Split, request.split), request.limit, request.seed)
+    samples = catalogue.load(request.source, folder, cast(Split, request.split), request.limit, request.drawn_by)
     if samples.sha256 != request.sha256:
-        cause = "they have changed" if request.limit is None else "changed, or drawn by the first of several seeds"
-        raise DataError(f"{request.source} gives other samples than {run.folder.name} had ({cause}): use --dataset")
+        todo = "put those back, or name others (gancluster embed --dataset)"
+        raise DataError(f"{request.source} gives other samples than {run.folder.name} had: {todo}")
     return samples
 
 

@@ -11,7 +11,7 @@ import pytest
 from games import placed, points
 
 from gancluster.errors import RunError
-from gancluster.runs import Request, Run, every, find
+from gancluster.runs import NOT_IN_KEY, Request, Run, every, find
 from gancluster.training import train
 
 pytestmark = pytest.mark.usefixtures("duels")
@@ -61,7 +61,7 @@ def aged(run: Run, seconds: float) -> Run:
 
 def test_the_key_changes_with_all_that_can_change_the_result(tmp_path: Path) -> None:
     request = duel_run(tmp_path).request
-    assert set(OTHER) == set(Request.model_fields) - {"source", "command"}
+    assert set(OTHER) == set(Request.model_fields) - NOT_IN_KEY
     keys = {request.model_copy(update={field: value}).key for field, value in OTHER.items()}
     assert len(keys | {request.key}) == len(OTHER) + 1
     for option, value in {"epochs": 3, "lr": 0.1, "rare_term": True}.items():
@@ -70,7 +70,9 @@ def test_the_key_changes_with_all_that_can_change_the_result(tmp_path: Path) -> 
 
 def test_how_the_data_were_found_does_not_change_the_key(tmp_path: Path) -> None:
     request = duel_run(tmp_path).request
-    again = request.model_copy(update={"source": "/elsewhere/points.npz", "command": "gancluster train duel --quiet"})
+    elsewhere = {"source": "/elsewhere/points.npz", "command": "gancluster train duel --quiet", "drawn_by": 7}
+    assert elsewhere.keys() == NOT_IN_KEY
+    again = request.model_copy(update=elsewhere)
     assert (again.key, again.folder) == (request.key, request.folder)
 
 
@@ -78,6 +80,12 @@ def test_a_request_keeps_its_key_through_its_file(tmp_path: Path) -> None:
     run = duel_run(tmp_path)
     assert Run.open(run.folder).request == run.request
     assert Run.open(run.folder).request.key == run.request.key
+
+
+def test_a_request_from_before_draws_were_told_is_opened(tmp_path: Path) -> None:
+    run = duel_run(tmp_path)
+    (run.folder / "config.json").write_text(run.request.model_dump_json(exclude={"drawn_by"}))
+    assert Run.open(run.folder).request == run.request
 
 
 def test_a_run_lies_under_data_set_and_method_whatever_the_data_set_is_called(tmp_path: Path) -> None:

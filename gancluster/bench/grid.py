@@ -125,7 +125,7 @@ def _request(cell: Cell, dataset: Dataset, command: str) -> Request:
         return hashes.request(cell, dataset, command)
     options = TrainOptions(**cell.model_dump(exclude={"method", "options"}))
     (request,) = plan(cell.method, dataset, options, cell.options, command)
-    return request
+    return request.model_copy(update={"drawn_by": DRAWN_BY})
 
 
 def _as_it_stands(cell: Cell, request: Request, root: Path) -> Outcome:

@@ -81,7 +81,9 @@ def test_a_run_of_gancluster_train_is_taken_as_it_is(folders: Folders, duel: Cal
 
 def test_all_seeds_have_the_same_samples_of_a_limited_data_set(folders: Folders, duel: Callable[..., Cell]) -> None:
     planned = grid.look([duel(seed=seed, limit=12) for seed in range(4)], folders)
-    assert len({one.request.sha256 for one in planned if one.request}) == 1
+    requests = [one.request for one in planned if one.request]
+    assert len({request.sha256 for request in requests}) == 1
+    assert {request.drawn_by for request in requests} == {worker.DRAWN_BY}
     assert len({one.key for one in planned}) == 4
 
 

@@ -101,21 +101,21 @@ def test_samples_that_have_changed_since_are_refused(ask: Ask, of_points: Run, f
     np.savez(file, inputs=points().inputs + 1, labels=points().labels)
     said = ask("embed", of_points.folder, "-o", tmp_path / "a.npz")
     assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
-    assert f"{file} gives other samples than {of_points.folder.name} had (they have changed): use --dataset" in said.err
+    assert f"{file} gives other samples than {of_points.folder.name} had: put those back, or name others" in said.err
     file.unlink()
     assert f"{file} does not exist" in ask("embed", of_points.folder, "-o", tmp_path / "a.npz").err
     assert not (tmp_path / "a.npz").exists()
 
 
 @pytest.mark.usefixtures("duels", "undrawn")
-def test_the_later_seeds_of_a_limited_training_say_why_they_find_others(ask: Ask, file: Path, tmp_path: Path) -> None:
+def test_every_seed_of_a_limited_training_finds_its_samples_again(ask: Ask, file: Path, tmp_path: Path) -> None:
     words = ["--dataset", file, "--runs-dir", tmp_path / "runs"]
-    assert ask("train duel --quiet --limit 16 --seeds 2", *words).code == 0
-    first, second = sorted(every(tmp_path / "runs"), key=lambda run: run.request.seed)
-    assert ask("embed", first.folder, "-o", tmp_path / "a.npz").code == 0
-    said = ask("embed", second.folder, "-o", tmp_path / "b.npz")
-    assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "or drawn by the first of several seeds): use --dataset" in said.err
+    assert ask("train duel --quiet --limit 16 --seed 3 --seeds 2", *words).code == 0
+    for run in every(tmp_path / "runs"):
+        assert run.request.drawn_by == 3
+        assert ask("embed", run.folder, "-o", tmp_path / f"{run.request.seed}.npz").code == 0
+        said = ask("report", run.folder, "-o", tmp_path / f"{run.request.seed}.html")
+        assert (said.code, said.err) == (0, "")
 
 
 @pytest.mark.parametrize(

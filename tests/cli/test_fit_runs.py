@@ -90,7 +90,7 @@ def digits_of(run: Run) -> Any:
     """The images that a run was made of."""
     from gancluster.data import catalogue
 
-    return catalogue.load("digits", Path(), limit=run.request.limit, seed=run.request.seed).inputs
+    return catalogue.load("digits", Path(), limit=run.request.limit, seed=run.request.drawn_by).inputs
 
 
 def test_equal_seeds_give_equal_bytes_and_labels_change_nothing_but_scores(tmp_path: Path, digits: Dataset) -> None:
