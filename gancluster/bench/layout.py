@@ -16,6 +16,7 @@ from gancluster import registry
 from gancluster.bench.budgets import SEEDS, Budget, reduced
 from gancluster.bench.cells import Cell
 from gancluster.bench.published import Figure
+from gancluster.data import catalogue
 from gancluster.data.celeba import ATTRIBUTES
 from gancluster.errors import UserError
 from gancluster.hashing import HASHES
@@ -152,6 +153,7 @@ class Table:
         named = [column for column in self.columns if _is([name], column.dataset, column.cell["dataset"])]
         yield from named
         if not named:
+            require_data_set(name)
             first = [c for c in self.columns if c.dataset == self.columns[0].dataset and not c.only_printed]
             yield from (replace(c, dataset=name, cell={**c.cell, "dataset": name}) for c in first)
 
@@ -169,6 +171,12 @@ def lacking(cell: Cell) -> str:
         return f"{cell.method} learns without labels"
     unknown = cell.options.keys() - method.config_type.model_fields.keys()
     return f"{cell.method} has no {', '.join(sorted(unknown))}" if unknown else ""
+
+
+def require_data_set(name: str) -> None:
+    """`UnknownName` for what is neither a data set's name nor a path."""
+    if not catalogue.is_path(name):
+        registry.find("datasets", name.partition(":")[0])
 
 
 def _with_critics(row: Row, critics: Sequence[str]) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gancluster import registry
 from gancluster.bench.cells import Cell
-from gancluster.bench.layout import Column, Row, Table, lacking
+from gancluster.bench.layout import Column, Row, Table, lacking, require_data_set
 from gancluster.bench.published import Figure
 from gancluster.errors import UserError
 
@@ -60,6 +60,8 @@ def read(path: Path) -> Table:
 
 
 def _table(path: Path, given: OwnTable) -> Table:
+    for dataset in given.datasets:
+        require_data_set(dataset)
     columns = tuple(_column(dataset, score) for dataset in given.datasets for score in given.scores)
     rows, figures = list[Row](), dict[tuple[str, str], Figure]()
     for i, row in enumerate(given.rows):

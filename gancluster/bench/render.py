@@ -96,12 +96,15 @@ def _metric(head: Head) -> str:
     return head.metric + (" ↓" if head.lower else "")
 
 
-def notes(sheet: Sheet) -> list[str]:
-    """What the cells could not hold, a line each: how to read them, what is reduced, failed, missing or not run."""
+def notes(sheet: Sheet, where: str = "above") -> list[str]:
+    """What the cells could not hold, a line each: how to read them, what is reduced, failed, missing or not run.
+
+    `where`: published figures stand of measured ones.
+    """
     places = [(line, *place) for line in sheet.lines for place in zip(sheet.heads, line.entries, strict=True)]
     sizes = any(head.unit == "count" for head in sheet.heads)
     below = "what the name loads here" if sizes else "measured, which is mean ± standard deviation (number of seeds)"
-    told = [f"published above {below}"]
+    told = [f"published {where} {below}"]
     told += ["↓ lower is better"] if any(head.lower for head in sheet.heads) else []
     cut = dict.fromkeys(", ".join(entry.reduced) for *_, entry in places if entry.reduced)
     told += [f"{CUT} reduced by the budget {sheet.budget}: {'; or '.join(cut)}; no verdict"] if cut else []
@@ -110,18 +113,24 @@ def notes(sheet: Sheet) -> list[str]:
     ]
     told += [f"no data: {entry.missing}" for *_, entry in places if entry.missing]
     told += [f"not run: {', '.join(quoted)}: as published" for quoted in [_quoted(sheet)] if quoted]
+    told += [f"not run: {line.title}: {e.not_run}" for line, _, e in places if e.not_run and not _is_printed(line)]
     told += [line.note for line in sheet.lines if line.note] + list(sheet.notes)
     return list(dict.fromkeys(told))
 
 
 def _quoted(sheet: Sheet) -> list[str]:
-    """Systems with no place that is run."""
+    """Systems with figures and no place that is run."""
     return [
         line.title
         for line in sheet.lines
         if any(entry.not_run for entry in line.entries)
+        and _is_printed(line)
         and not any(entry.measured or entry.failed or entry.missing or entry.waiting for entry in line.entries)
     ]
+
+
+def _is_printed(line: Line) -> bool:
+    return any(entry.published for entry in line.entries)
 
 
 # Formats --------------------------------------------------------------------------------------------------------------
@@ -222,7 +231,7 @@ def _flat(entry: Entry) -> dict[str, Any]:
 def latex(sheet: Sheet) -> str:
     """A `tabular` a data set, by booktabs: published and measured side by side."""
     blocks = [f"% {heading(sheet)}; budget {sheet.budget}; needs \\usepackage{{booktabs}}"]
-    blocks += [f"% {note}" for note in notes(sheet)]
+    blocks += [f"% {note}" for note in notes(sheet, "beside")]
     for dataset, places in _by_dataset(sheet):
         heads = [sheet.heads[place] for place in places]
         spans = [f"\\cmidrule(lr){{{2 * i + 2}-{2 * i + 3}}}" for i in range(len(places))]

@@ -67,7 +67,7 @@ def test_work_is_what_waits_and_is_told_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(0.2, "0 seconds"), (89, "89 seconds"), (90, "2 minutes"), (5_400, "2 hours"), (129_599, "36 hours")],
+    [(0.2, "1 second"), (89, "89 seconds"), (90, "2 minutes"), (5_400, "2 hours"), (129_599, "36 hours")],
 )
 def test_a_duration_is_told_as_one_would(seconds: float, told: str) -> None:
     assert costs.duration(seconds) == told

@@ -82,6 +82,7 @@ def test_the_example_of_the_docs_is_a_table(tmp_path: Path) -> None:
         ('"0.950"', '"high"', "'high' is no number"),
         ('title = "no game"', 'title = "clustergan"', "there is a row 'clustergan' already"),
         ('datasets = ["digits", "photos/"]', "datasets = []", "datasets: list should have at least 1 item"),
+        ('datasets = ["digits", ', 'datasets = ["digts", ', "did you mean digits"),
     ],
 )
 def test_what_a_file_may_not_say_is_told_in_one_line(old: str, new: str, told: str, tmp_path: Path) -> None:

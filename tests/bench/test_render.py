@@ -59,8 +59,17 @@ def test_notes_name_what_failed_what_is_missing_and_what_is_quoted(sheet: Sheet)
     notes = render.notes(sheet)
     assert "ClusterGAN on USPS FAILED: seed 1: it | broke & burnt" in notes
     assert "no data: frgc is not here: put it there" in notes
-    assert "not run: JULE-RC: as published" in notes
+    assert "not run: JULE-RC: as published" in notes  # though nothing is printed of it on digits
     assert len(notes) == len(set(notes))
+
+
+def test_a_system_of_which_nothing_is_printed_is_not_said_to_be_as_published() -> None:
+    table = tables.named("table2").narrowed(["JULE-RC"], ["digits"])
+    assert "not run: JULE-RC: there is no method jule here" in render.notes(sheets.filled(table, [], "full"))
+
+
+def test_latex_says_that_published_and_measured_stand_side_by_side(sheet: Sheet) -> None:
+    assert "% published beside measured, which is" in render.latex(sheet)
 
 
 def test_reduced_cells_bear_a_dagger_and_a_note() -> None:

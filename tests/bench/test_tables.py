@@ -128,6 +128,7 @@ def test_other_methods_and_data_sets_are_added_to_a_table() -> None:
         (lambda: tables.named("table9", "dcan"), "did you mean table2"),
         (lambda: tables.named("table2", "vade"), "there is no paper 'vade'"),
         (lambda: tables.named("table2").narrowed(["clustergam"]), "did you mean clustergan"),
+        (lambda: tables.named("table2").narrowed([], ["digts"]), "no data set 'digts'; did you mean digits"),
         (lambda: tables.named("table3", "ganem").narrowed([], ["mnist"]), "has nothing on mnist"),
     ],
 )

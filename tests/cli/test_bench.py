@@ -116,7 +116,7 @@ def test_looking_at_what_would_be_run_runs_and_writes_nothing(
     assert sorted(tmp_path.rglob("*")) == before
     ask("bench", table, "--seeds 1")
     assert (
-        "duels: 2 to run, about 0 seconds with 2 jobs; nothing was run" in ask("bench", table, "--dry-run --jobs 2").out
+        "duels: 2 to run, about 1 second with 2 jobs; nothing was run" in ask("bench", table, "--dry-run --jobs 2").out
     )
     assert len(here) == 1
 
@@ -187,6 +187,7 @@ def test_pictures_of_a_table_are_drawn(ask: Ask, table: str) -> None:
         ("table2 --paper clustr", "there is no paper 'clustr'; did you mean clustergan?"),
         ("no.toml", "no.toml cannot be read (no such file or directory): give a TOML file"),
         ("table2 --methods kmens", "there is no method 'kmens'; did you mean kmeans"),
+        ("table2 --datasets digts", "there is no data set 'digts'; did you mean digits"),
         ("table2 --critics wgn", "there is no critic 'wgn'; did you mean wgan"),
         ("table2 --budget tiny", "'tiny' is not one of"),
         ("table2 --seeds 0", "--seeds 0: input should be greater than or equal to 1"),
