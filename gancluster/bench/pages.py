@@ -7,6 +7,7 @@ from pathlib import Path
 from gancluster import atomic
 from gancluster.bench import drawn, render, sheets
 from gancluster.bench.sheets import Sheet
+from gancluster.errors import UserError
 
 INDEX = "tables.md"
 AS_BARS = ("figure2",)  # which the paper has as bars
@@ -28,7 +29,12 @@ def pages(source: Path) -> dict[str, str]:
 
 
 def write(source: Path, target: Path) -> list[Path]:
-    """Write the pages of `source` to `target`, with their pictures, and remove those made of what is gone."""
+    """Write the pages of `source` to `target`, with their pictures, and remove those made of what is gone.
+
+    `UserError` where `source` is no folder: every page would go.
+    """
+    if not source.is_dir():
+        raise UserError(f"there is no folder {source}: name the one that gancluster bench keeps its tables in")
     target.mkdir(parents=True, exist_ok=True)
     made = pages(source)
     for page in target.glob("*.md"):

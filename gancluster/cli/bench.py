@@ -141,6 +141,7 @@ def _command(name: str) -> Any:
         planned = grid.look(cells, folders, shlex.join(["gancluster", *sys.argv[1:]]))
         if dry_run:
             return _show_plan(table, planned, folders, options.jobs)
+        _make(pictures, "--pictures")
         _say_what_it_takes(table, planned, folders, options.jobs)
         with Board(table.name, planned, retry_failed) as board:
             outcomes = grid.carry_out(planned, folders, Processes(options.jobs), board, retry_failed, save_every)
@@ -167,6 +168,8 @@ def _ending(form: Format | None, output: Path | None) -> str | None:
 
     if output is not None and output.exists():
         raise RunError(f"{output} exists and is not overwritten: choose another -o")
+    if output is not None and not output.parent.is_dir():
+        raise RunError(f"there is no folder {output.parent}: make it, or choose another -o")
     if form == "terminal" or (form is None and output is None):
         if output is not None:
             raise RunError(f"--format terminal is not for a file: leave out --output {output}")
@@ -177,6 +180,19 @@ def _ending(form: Format | None, output: Path | None) -> str | None:
     if ending not in FORMATS:
         raise UnknownName(unknown("format", f".{ending}", [f".{known}" for known in FORMATS]) + ": or say --format")
     return ending
+
+
+def _make(folder: Path | None, option: str) -> None:
+    """Make a folder that is written to; `RunError` where that cannot be."""
+    from gancluster.errors import RunError
+
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RunError(f"cannot make the folder {folder} ({reason}): choose another {option}") from error
 
 
 def _table(name: str, options: BenchOptions) -> Table:
@@ -251,15 +267,10 @@ def _keep(sheet: Sheet, results_dir: Path | None) -> None:
     """Write the whole table as JSON, from which pages are made; a part of one would take the place of the whole."""
     from gancluster import atomic
     from gancluster.bench import pages, render
-    from gancluster.errors import RunError
 
     if results_dir is None:
         return
-    try:
-        results_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RunError(f"cannot make the folder {results_dir} ({reason}): choose another --results-dir") from error
+    _make(results_dir, "--results-dir")
     atomic.write_text(results_dir / f"{pages.name(sheet)}.json", render.json_text(sheet))
 
 
@@ -303,7 +314,6 @@ def _draw(table: Table, sheet: Sheet, outcomes: Sequence[Outcome], folders: Fold
     """The table as bars; where it is about how samples lie in the plane, that too."""
     from gancluster.bench import drawn, pages
 
-    pictures.mkdir(parents=True, exist_ok=True)
     paths = [pictures / f"{pages.name(sheet)}.png"]
     drawn.as_bars(sheet, paths[0])
     if table.name == "figure3":

@@ -195,6 +195,9 @@ def test_pictures_of_a_table_are_drawn(ask: Ask, table: str) -> None:
         ("table2 --dataset x", "No such option: --dataset"),
         ("table2 -o t.xls", "there is no format '.xls'; did you mean"),
         ("table2 --format terminal -o t.md", "--format terminal is not for a file: leave out --output t.md"),
+        ("table2 -o nowhere/t.md", "there is no folder nowhere: make it, or choose another -o"),
+        ("table1 --pictures points.npz", "cannot make the folder points.npz (file exists): choose another --pictures"),
+        ("docs nowhere", "there is no folder nowhere: name the one that gancluster bench keeps its tables in"),
         ("table2 -o points.npz", "points.npz exists and is not overwritten: choose another -o"),
     ],
 )
