@@ -144,11 +144,11 @@ class AAE(base.Method):
         return next(iter(self.parts(nets["encoder"](inputs)).values()))
 
     def features(self, nets: Nets, inputs: Tensor) -> Tensor:
-        """The whole latent."""
+        """The whole latent `(b, K + d)`; with the Gaussian prior `(b, d)`."""
         return nets["encoder"](inputs)
 
     def centres(self, embedding: Embedding, seed: int) -> Embedding:
-        """K-means' of styles; none where the encoder decides by itself."""
+        """K-means' of styles `(K, d)`; none where the encoder decides by itself."""
         if self.config.prior == "categorical":
             return np.empty((0, embedding.shape[1]), np.float32)
         return kmeans_centres(embedding, self.task.n_clusters, seed, unit=False)
@@ -160,7 +160,7 @@ class AAE(base.Method):
         return {"kmeans": nearest(embedding, centres, unit=False)}
 
     def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
-        """What the decoder makes of each class with styles of the prior; None where there are no classes."""
+        """What the decoder makes of classes and styles `(K, per_cluster, *shape)`; None where there are no classes."""
         if self.config.prior == "gaussian":
             return None
         k = self.task.n_clusters
