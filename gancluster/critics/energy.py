@@ -25,8 +25,9 @@ from gancluster.critics.lipschitz import Wasserstein
 
 @dataclass(frozen=True)
 class MaximumEntropy(Wasserstein):
-    """MEG (Kumar et al. 2019): an energy `U = -f`, `min_U E U(real) - E U(fake)`, `min_G E U(G) - entropy H(G)`.
+    """MEG (Kumar et al. 2019): an energy `U = -f`, `min_U E U(real) - E U(fake)`, `min_G E U(G) - H(G)`.
 
+    As in the released code G is given `entropy` times T's cross-entropy, half of the bound above with its sign changed.
     The penalty is `weight E ||grad U||²`, on real samples alone; printed weights: 10 for images, .1 for points of the
     plane. `entropy=0` is the generator of the lecture, which forgets the entropy (erratum L22).
     """

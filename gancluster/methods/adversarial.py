@@ -46,7 +46,7 @@ def generator_loss(critic: Critic, nets: Nets, score: Net, fake: Inputs, samples
 
 
 def entropy_loss(critic: Critic, nets: Nets, samples: Tensor, noise: Tensor) -> Loss:
-    """`-H(G)` for G and the statistics network, up to a constant, as the critic weighs it; nothing if it does not.
+    """T's cross-entropy for G and T, half the bound on `-H(G)` but for a constant; nothing if the critic asks for none.
 
     `samples` `(b, *shape)` that `noise` `(b, d)`, all of G's input, made. Watched: `entropy_bound`, in nats.
     """
