@@ -25,10 +25,10 @@ def seen_in_log(method: Method, rows: Sequence[Row]) -> list[str]:
     return [f"{row['phase']}, epoch {row['epoch']}: {text}{again}" for text in found]
 
 
-def empty(sizes: Sequence[int]) -> list[str]:
-    """Whether clusters of these sizes are fewer than were asked for."""
+def empty(sizes: Sequence[int], mend: str = "more --restarts") -> list[str]:
+    """Whether clusters of these sizes are fewer than were asked for; `mend`: what to try then."""
     none = list(sizes).count(0)
-    return [f"{none} of {len(sizes)} clusters are empty; try more --restarts"] if none else []
+    return [f"{none} of {len(sizes)} clusters are empty; try {mend}"] if none else []
 
 
 def lopsided(sizes: Sequence[int]) -> list[str]:

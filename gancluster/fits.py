@@ -41,7 +41,7 @@ def carry_out(run: Run, method: Fit, dataset: Dataset) -> dict[str, Any]:
         clusters = found.clusters.astype(np.int64)
         result = put_down(run, dataset, {method.name: clusters}, arrays, method.extensions())
         sizes = np.bincount(clusters, minlength=run.request.n_clusters).tolist()
-        result["warnings"] = told + collapse.lopsided(sizes)
+        result["warnings"] = told + collapse.empty(sizes, "another --seed") + collapse.lopsided(sizes)
     seconds = round(time.monotonic() - started, 1)
     machine = f"{device.machine(torch.device('cpu'))}, scikit-learn {sklearn.__version__}"
     return result | {"restarts": [], "seconds": seconds, "machine": machine}

@@ -131,9 +131,10 @@ def test_what_fails_says_why(words: list[object], ask: Ask, tmp_path: Path) -> N
     assert "LinAlgError: the matrix; its request is in" in ask(*words, "--does fail").out
 
 
-def test_a_lump_is_warned_of(words: list[object], ask: Ask) -> None:
+def test_a_lump_and_the_clusters_that_it_leaves_empty_are_warned_of(words: list[object], ask: Ask) -> None:
     (told,) = json.loads(ask(*words, "--does lump --clusters 3 --json").out)["runs"]
-    assert told["warnings"] == ["cluster 0 holds 100% of the samples; try another --seed"]
+    lump = "cluster 0 holds 100% of the samples; try another --seed"
+    assert told["warnings"] == ["2 of 3 clusters are empty; try another --seed", lump]
 
 
 def test_what_was_stopped_begins_again(words: list[object], ask: Ask, tmp_path: Path) -> None:
