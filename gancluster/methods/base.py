@@ -234,13 +234,16 @@ class Method(ABC):
         """What stands for real samples `(b, *shape)` outside of clustering, in pictures say: `(b, d)`; here `embed`."""
         return self.embed(nets, inputs)
 
-    @abstractmethod
     def centres(self, embedding: Embedding, seed: int) -> Embedding:
-        """What `assign` needs beyond the players, learnt from the whole embedding `(n, m)`."""
+        """What `assign` needs beyond the players, learnt from the whole embedding `(n, m)`; here nothing, `(0, m)`."""
+        return np.empty((0, embedding.shape[1]), np.float32)
 
-    @abstractmethod
     def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
-        """Clusters `(n,)` in `0 .. n_clusters - 1`, one array a rule; the first rule is the paper's."""
+        """Clusters `(n,)` in `0 .. n_clusters - 1`, one array a rule; the first rule is the paper's.
+
+        Here `posterior`: the likeliest cluster, for an embedding that is the probability of each `(n, n_clusters)`.
+        """
+        return {"posterior": embedding.argmax(1)}
 
     def binary_codes(self, embedding: Embedding, centres: Embedding, bits: int) -> NDArray[np.bool_]:
         """Hash codes `(n, bits)` of embeddings `(n, m)`; here a cluster's block of ones, so all of a cluster are tied.

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -24,7 +23,7 @@ from torch import Tensor
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
 from gancluster.methods import base, contrast
-from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task, Turn
 from gancluster.methods.imsat import entropies
 from gancluster.networks import gan_em
 from gancluster.optim import Adam, Linear
@@ -141,14 +140,6 @@ class CatGAN(base.Method):
     def features(self, nets: Nets, inputs: Tensor) -> Tensor:
         """What D's last layer is given `(b, d)`."""
         return nets["discriminator"](inputs, features=True)
-
-    def centres(self, embedding: Embedding, seed: int) -> Embedding:
-        """None: D decides by itself."""
-        return np.empty((0, embedding.shape[1]), np.float32)
-
-    def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
-        """`posterior`: the most likely class."""
-        return {"posterior": embedding.argmax(1)}
 
     def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
         """G's samples in the order of D's classes `(K, per_cluster, *shape)`; rows are classes if G is balanced."""

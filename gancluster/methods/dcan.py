@@ -20,7 +20,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -186,10 +185,6 @@ class DCAN(base.Method):
     def features(self, nets: Nets, inputs: Tensor) -> Tensor:
         """Latents `(b, d)`."""
         return nets["encoder"](inputs)
-
-    def centres(self, embedding: Embedding, seed: int) -> Embedding:
-        """None: θ decides by itself."""
-        return np.empty((0, embedding.shape[1]), np.float32)
 
     def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
         """`theta`: the likeliest cluster."""

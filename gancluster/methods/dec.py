@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -158,10 +157,6 @@ class DEC(base.Method):
     def features(self, nets: Nets, inputs: Tensor) -> Tensor:
         """Latents `(b, latent_size)`."""
         return nets["encoder"](inputs)
-
-    def centres(self, embedding: Embedding, seed: int) -> Embedding:
-        """None: they are a player."""
-        return np.empty((0, embedding.shape[1]), np.float32)
 
     def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
         """`student`: the largest q."""

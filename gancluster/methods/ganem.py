@@ -22,7 +22,6 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -34,7 +33,7 @@ from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
 from gancluster.errors import UserError
 from gancluster.methods import adversarial, base, contrast
-from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task, Turn
 from gancluster.networks import gan_em
 from gancluster.networks.blocks import calibrate
 from gancluster.networks.statistics import Statistics
@@ -293,14 +292,6 @@ class GANEM(base.Method):
     def features(self, nets: Nets, inputs: Tensor) -> Tensor:
         """What E's last layer is given `(b, d)`: the `--bottleneck`, where there is one (section 5.1)."""
         return nets["encoder"](inputs, narrow=True)
-
-    def centres(self, embedding: Embedding, seed: int) -> Embedding:
-        """None: E decides by itself."""
-        return np.empty((0, embedding.shape[1]), np.float32)
-
-    def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
-        """`posterior`: the most likely class."""
-        return {"posterior": embedding.argmax(1)}
 
     def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
         """G's samples `(K, per_cluster, *shape)`."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -22,7 +21,7 @@ from torch import Tensor
 from gancluster.data.batches import Batches
 from gancluster.errors import UserError
 from gancluster.methods import base
-from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task, Turn
 from gancluster.networks import improved_gan
 from gancluster.networks.blocks import Numbers, adapt, draw_numbers
 from gancluster.optim import Adam, Linear
@@ -124,14 +123,6 @@ class ImprovedGAN(base.Method):
     def features(self, nets: Nets, inputs: Tensor) -> Tensor:
         """D's last hidden layer `(b, 250)`."""
         return nets["discriminator"](inputs, features=True)
-
-    def centres(self, embedding: Embedding, seed: int) -> Embedding:
-        """None: D decides by itself."""
-        return np.empty((0, embedding.shape[1]), np.float32)
-
-    def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
-        """`posterior`: the most likely class."""
-        return {"posterior": embedding.argmax(1)}
 
     def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
         """G's samples in the order of D's classes `(K, per_cluster, *shape)`; a row may hold several classes."""

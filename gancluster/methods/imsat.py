@@ -16,7 +16,6 @@ import math
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from gancluster.data.batches import Batches
 from gancluster.errors import UserError
 from gancluster.methods import base
-from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task, Turn
 from gancluster.networks.blocks import BatchNorm, View
 from gancluster.optim import Adam, Linear
 
@@ -120,14 +119,6 @@ class IMSAT(base.Method):
     def embed(self, nets: Nets, inputs: Tensor) -> Tensor:
         """The probability of each cluster `(b, K)`."""
         return torch.softmax(nets["classifier"](self.scaled(inputs)), 1)
-
-    def centres(self, embedding: Embedding, seed: int) -> Embedding:
-        """None: the classifier decides by itself."""
-        return np.empty((0, embedding.shape[1]), np.float32)
-
-    def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
-        """`posterior`: the most likely cluster."""
-        return {"posterior": embedding.argmax(1)}
 
     def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
         return None

@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -30,7 +29,7 @@ from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
 from gancluster.errors import UserError
 from gancluster.methods import adversarial, base, codes, contrast
-from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
+from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task, Turn
 from gancluster.networks import info_gan
 from gancluster.networks.info_gan import Reading
 from gancluster.networks.statistics import Statistics
@@ -254,14 +253,6 @@ class InfoGAN(base.Method):
     def features(self, nets: Nets, inputs: Tensor) -> Tensor:
         """What Q's last layer is given `(b, 128)`."""
         return nets["recogniser"](inputs, features=True)
-
-    def centres(self, embedding: Embedding, seed: int) -> Embedding:
-        """None: Q decides by itself."""
-        return np.empty((0, embedding.shape[1]), np.float32)
-
-    def assign(self, embedding: Embedding, centres: Embedding) -> Prediction:
-        """`posterior`: the most likely class."""
-        return {"posterior": embedding.argmax(1)}
 
     def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
         """G's samples `(K, per_cluster, *shape)`."""
