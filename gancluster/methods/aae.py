@@ -172,14 +172,17 @@ class AAE(base.Method):
     def presets(cls, task: Task) -> dict[str, Preset]:
         n, batch = task.n_samples, {"batch_size": min(100, task.n_samples)}
         epochs = min(max(round(300_000 / n), 20), 150)
-        default: dict[str, Any] = batch | {"width": 0.25, "epochs": epochs}
+        default: dict[str, Any] = batch | {"width": 0.25, "epochs": epochs, "critic": "wgan-gp", "style_size": 2}
         return {
-            "default": Preset("a quarter of the units", default),
+            "default": Preset("a quarter of the units, and a critic of bounded slope", default),
             "paper": Preset("the printed units; the epochs are ours", {"epochs": 1000}),
             "smoke": Preset(
                 "seconds, to see that all runs", {"width": 0.05, "epochs": 2, "batch_size": batch["batch_size"]}
             ),
         }
+
+    def extensions(self) -> list[str]:
+        return [] if self.config.critic == "ns-gan" else [f"critic {self.config.critic}"]
 
 
 def judge(part: str) -> str:
