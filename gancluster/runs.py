@@ -21,7 +21,7 @@ from gancluster import __version__, atomic
 from gancluster.errors import RunError
 
 FORMAT = 1
-NOT_IN_KEY = {"source", "command", "drawn_by"}  # how data were found, told by their hash, and how the run was asked
+NOT_IN_KEY = {"source", "features", "command", "drawn_by"}  # the data, told by their hash, and how the run was asked
 
 Status = Literal["finished", "failed", "unfinished"]
 Row = dict[str, float | int | str]
@@ -30,7 +30,7 @@ Row = dict[str, float | int | str]
 class Request(BaseModel):
     """Everything that a run was asked for, enough to repeat it; `source`: the data set's name or path.
 
-    `drawn_by`: the seed that drew a limited data set.
+    `features`: what stands in the place of its samples. `drawn_by`: the seed that drew a limited data set.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +49,7 @@ class Request(BaseModel):
     labels_sha256: str | None = None
     n_labels: int = 0
     n_samples: int
+    features: str | None = None
     shape: tuple[int, ...]
     pixel_range: tuple[float, float]
     flips: bool

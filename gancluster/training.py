@@ -20,6 +20,7 @@ from gancluster.attempts import Watch, carry_out, configured, method_of
 from gancluster.data import catalogue
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset, Split, distinct
+from gancluster.data.features import extracted, network
 from gancluster.engine import device
 from gancluster.engine.device import Precision
 from gancluster.engine.play import check_batches
@@ -27,6 +28,8 @@ from gancluster.engine.trained import Trained, reopen
 from gancluster.errors import DataError, UserError
 from gancluster.methods.base import Config, Fit, Method, Task
 from gancluster.runs import Request, Run
+
+KEPT = {"features", "split", "limit", "seed", "precision", "threads", "snapshots", "restarts"}  # options of a request
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -39,6 +42,9 @@ class TrainOptions(BaseModel):
     dataset: str = Field("digits", description="a name (gancluster data list), an .npz file or a folder of images")
     data_dir: Path | None = Field(
         None, description="where data sets lie (default: $GANCLUSTER_DATA, or a cache folder)"
+    )
+    features: str | None = Field(
+        None, description="cluster features of the samples: resnet50, which makes them of images, or an .npz of them"
     )
     split: Split = Field("all", description="the papers cluster train and test images together: all")
     limit: int | None = Field(None, description="use so many samples, drawn by the seed")
@@ -115,7 +121,7 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
         drawn_by=options.seed,
         command=command,
         **task._asdict(),
-        **options.model_dump(include={"split", "limit", "seed", "precision", "threads", "snapshots", "restarts"}),
+        **options.model_dump(include=KEPT),
     )
     return [common.model_copy(update={"seed": options.seed + i}) for i in range(options.seeds)]
 
@@ -171,7 +177,8 @@ def trained(run: Run) -> Trained:
 def own_samples(run: Run, folder: Path) -> Dataset:
     """The samples, from the data sets' `folder`, that a run was trained on; `DataError` where they are others now."""
     request = run.request
-    samples = catalogue.load(request.source, folder, cast(Split, request.split), request.limit, request.drawn_by)
+    split, drawn_by = cast(Split, request.split), request.drawn_by
+    samples = catalogue.load(request.source, folder, split, request.limit, drawn_by, request.features)
     if samples.sha256 != request.sha256:
         todo = "put those back, or name others (gancluster embed --dataset)"
         raise DataError(f"{request.source} gives other samples than {run.folder.name} had: {todo}")
@@ -192,6 +199,20 @@ def assign(run: Run, dataset: Dataset) -> NDArray[np.int64]:
     players = trained(run)
     embedding = players.embed(batches)
     return next(iter(players.method.assign(embedding, centres).values()))
+
+def new_samples(run: Run, name: str, folder: Path, split: Split = "all") -> Dataset:
+    """Other samples for a finished run, from the data sets' `folder`: features where it was trained on features.
+
+    A network that made them makes these of images too; else the data set called `name` must hold them.
+    """
+    samples, features = catalogue.to_predict(name, folder, split), run.request.features
+    by = None if features is None else network(features)
+    if by is not None and samples.is_images:
+        return extracted(samples, by, folder)
+    if by is None and features is not None and name == run.request.source:
+        raise DataError(f"{run.folder.name} was trained on features from {features}: give others' as an .npz, inputs=…")
+    return samples
+
 
 
 @contextmanager

@@ -12,7 +12,7 @@ Status = Literal["finished", "failed", "no data", "waiting"]
 
 
 class Cell(BaseModel):
-    """One run asked of a table; `options`: the method's own, critic included."""
+    """One run asked of a table; `options`: the method's own, critic included; `features`: as `TrainOptions` has it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,6 +25,7 @@ class Cell(BaseModel):
     limit: int | None = None
     split: Split = "all"
     labels: int = 0
+    features: str | None = None
 
     @property
     def system(self) -> str:

@@ -49,7 +49,7 @@ def as_planes(table: Table, outcomes: Sequence[Outcome], runs_dir: Path, data_di
         if not runs:
             continue
         cell = done[0].cell
-        data = load(dataset, data_dir, cell.split, cell.limit)
+        data = load(dataset, data_dir, cell.split, cell.limit, cell.features)
         planes = {"raw samples": principal(np.asarray(data.inputs, np.float32).reshape(len(data), -1))}
         planes |= {title: principal(run.arrays()["embedding"]) for title, run in runs.items()}
         labels = np.full(len(data), -1) if data.labels is None else data.labels

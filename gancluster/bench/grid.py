@@ -103,12 +103,12 @@ def _after(one: Planned, was_due: bool, refused: dict[str, str], root: Path) -> 
 
 def _asked(cells: Sequence[Cell], data_dir: Path, command: str) -> Iterator[tuple[int, Request | UserError]]:
     """The request of each cell, by its place, or why there can be none; one data set after the other is loaded."""
-    by_data: dict[tuple[str, Split, int | None], list[int]] = {}
+    by_data: dict[tuple[str, Split, int | None, str | None], list[int]] = {}
     for place, cell in enumerate(cells):
-        by_data.setdefault((cell.dataset, cell.split, cell.limit), []).append(place)
-    for (source, split, limit), places in by_data.items():
+        by_data.setdefault((cell.dataset, cell.split, cell.limit, cell.features), []).append(place)
+    for (source, split, limit, features), places in by_data.items():
         try:
-            dataset = catalogue.load(source, data_dir, split, limit, DRAWN_BY)
+            dataset = catalogue.load(source, data_dir, split, limit, DRAWN_BY, features)
         except UserError as error:
             yield from ((place, error) for place in places)
             continue

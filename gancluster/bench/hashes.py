@@ -26,6 +26,7 @@ def request(cell: Cell, dataset: Dataset, command: str) -> Request:
         options={},
         dataset=dataset.name,
         source=cell.dataset,
+        features=cell.features,
         split=cell.split,
         limit=cell.limit,
         sha256=dataset.sha256,

@@ -12,6 +12,7 @@ from gancluster import registry
 from gancluster.bench.cells import Cell
 from gancluster.bench.layout import Column, Row, Table, lacking, require_data_set
 from gancluster.bench.published import Figure
+from gancluster.data.features import network
 from gancluster.errors import UserError
 
 Score = Literal["acc", "nmi", "nmi_arithmetic", "nmi_max", "ari", "cluster_majority", "class_majority"]
@@ -33,10 +34,11 @@ class OwnRow(_Given):
 
 
 class OwnTable(_Given):
-    """What the file may hold."""
+    """What the file may hold; `features`: what stands in the place of a data set's samples, by its name."""
 
     title: str
     datasets: list[str] = Field(min_length=1)
+    features: dict[str, str] = {}
     scores: list[Score] = Field(["acc", "nmi"], min_length=1)
     seeds: int | None = Field(None, ge=1)
     rows: list[OwnRow] = Field(min_length=1)
@@ -62,7 +64,13 @@ def read(path: Path) -> Table:
 def _table(path: Path, given: OwnTable) -> Table:
     for dataset in given.datasets:
         require_data_set(dataset)
-    columns = tuple(_column(dataset, score) for dataset in given.datasets for score in given.scores)
+    for dataset, features in given.features.items():
+        network(features)
+        if dataset not in given.datasets:
+            raise UserError(f"{path}, features.{dataset}: the table has no such data set: add it, or leave it out")
+    columns = tuple(
+        _column(dataset, score, given.features.get(dataset)) for dataset in given.datasets for score in given.scores
+    )
     rows, figures = list[Row](), dict[tuple[str, str], Figure]()
     for i, row in enumerate(given.rows):
         title = row.title or ", ".join([row.method, *(f"{name} {value}" for name, value in row.options.items())])
@@ -77,11 +85,16 @@ def _table(path: Path, given: OwnTable) -> Table:
             figures[title, key] = _figure(
                 f"{path}, rows.{i}.published.{dataset}.{score}", given, key, title, str(value)
             )
-    return Table(path.stem, "", given.title, tuple(rows), columns, figures, seeds=given.seeds)
+    notes = tuple(
+        f"{dataset}: features by {by} in the place of its samples, which figures on samples do not compare with"
+        for dataset, by in given.features.items()
+    )
+    return Table(path.stem, "", given.title, tuple(rows), columns, figures, notes, given.seeds)
 
 
-def _column(dataset: str, score: str) -> Column:
-    return Column(dataset, score.upper() if len(score) == 3 else score, score, {"dataset": dataset})
+def _column(dataset: str, score: str, features: str | None = None) -> Column:
+    cell = {"dataset": dataset} | ({} if features is None else {"features": features})
+    return Column(dataset, score.upper() if len(score) == 3 else score, score, cell)
 
 
 def _check(where: str, row: Row, dataset: str) -> None:

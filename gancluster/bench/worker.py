@@ -108,13 +108,13 @@ def _telling(key: str, tell: Tell) -> Callable[[Moment], None]:
 def _dataset(job: Job) -> Dataset:
     """The samples that the run was planned for; `DataError` if they are others now."""
     request = job.request
-    dataset = load(request.source, job.data_dir, request.split, request.limit)
+    dataset = load(request.source, job.data_dir, request.split, request.limit, request.features)
     if dataset.sha256 != request.sha256:
         raise DataError(f"{request.source} has changed since the table was begun: repeat the command")
     return dataset
 
 
 @lru_cache(maxsize=1)
-def load(source: str, data_dir: Path, split: Split, limit: int | None) -> Dataset:
+def load(source: str, data_dir: Path, split: Split, limit: int | None, features: str | None = None) -> Dataset:
     """The data set of a cell, kept for the next one."""
-    return catalogue.load(source, data_dir, split, limit, DRAWN_BY)
+    return catalogue.load(source, data_dir, split, limit, DRAWN_BY, features)

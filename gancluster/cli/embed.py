@@ -36,14 +36,14 @@ def embed(
     from gancluster.report import figures
     from gancluster.report.planes import of_features
     from gancluster.runs import find
-    from gancluster.training import assign, own_samples, trained
+    from gancluster.training import assign, new_samples, own_samples, trained
 
     found, drawing = find(runs_dir, run), None if no_picture else picture or output.with_suffix(".png")
     if picture is not None and no_picture:
         raise UserError("--picture and --no-picture contradict each other: leave one out")
     _check_free(output, drawing)
     players, folder = trained(found), catalogue.data_folder(data_dir)
-    samples = own_samples(found, folder) if dataset is None else catalogue.to_predict(dataset, folder)
+    samples = own_samples(found, folder) if dataset is None else new_samples(found, dataset, folder)
     clusters = assign(found, samples)
     features = players.features(Batches(replace(samples, pixel_range=found.request.pixel_range)))
     labels = samples.labels if samples.labels is not None and (samples.labels >= 0).any() else None

@@ -119,10 +119,10 @@ def _stored(found: Run) -> tuple[Any, dict[str, Any]]:
 def _assigned(found: Run, split: Split, data_dir: Path | None) -> tuple[Any, dict[str, Any]]:
     """Labels of another split of the run's data set, and the clusters of its samples by the paper's rule."""
     from gancluster.data import catalogue
-    from gancluster.training import assign
+    from gancluster.training import assign, new_samples
 
     rule = next(name for name in found.arrays() if name.startswith("clusters/"))
-    dataset = catalogue.to_predict(found.request.source, catalogue.data_folder(data_dir), split)
+    dataset = new_samples(found, found.request.source, catalogue.data_folder(data_dir), split)
     if dataset.labels is None:
         raise DataError(f"{dataset.name} has no labels, so its split {split} cannot be scored: add labels to the data")
     return dataset.labels, {rule.removeprefix("clusters/"): assign(found, dataset)}

@@ -23,11 +23,11 @@ def predict(run: RunName, file: File, output: Output, data_dir: DataDir = None, 
     from gancluster.data import catalogue
     from gancluster.errors import RunError
     from gancluster.runs import find
-    from gancluster.training import assign
+    from gancluster.training import assign, new_samples
 
     found = find(runs_dir, run)
     if output.exists():
         raise RunError(f"{output} exists and is not overwritten: choose another -o")
-    clusters = assign(found, catalogue.to_predict(file, catalogue.data_folder(data_dir)))
+    clusters = assign(found, new_samples(found, file, catalogue.data_folder(data_dir)))
     atomic.write_text(output, pd.DataFrame({"cluster": clusters}).to_csv(index_label="index"))
     typer.echo(f"{len(clusters)} samples in {len(set(clusters.tolist()))} clusters: {output}")

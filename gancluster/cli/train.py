@@ -63,9 +63,8 @@ def _command(name: str) -> Any:
         said = {key: value for key, value in asked.items() if value is not None}
         given = {key: said.pop(key) for key in list(said) if key not in TrainOptions.model_fields}
         options = validated(TrainOptions, said)
-        dataset = catalogue.load(
-            options.dataset, catalogue.data_folder(options.data_dir), options.split, options.limit, options.seed
-        )
+        folder, drawn = catalogue.data_folder(options.data_dir), (options.split, options.limit, options.seed)
+        dataset = catalogue.load(options.dataset, folder, *drawn, options.features)
         requests = plan(name, dataset, options, given, _command_line())
         _refuse_unfinished([Run(runs_dir / request.folder, request) for request in requests], resume)
         runs = [Run.place(runs_dir, request) for request in requests]

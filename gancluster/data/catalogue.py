@@ -11,6 +11,7 @@ from typing import Any, get_args
 import numpy as np
 
 from gancluster.data.dataset import Dataset, Source, Split, only_whole, require_finite
+from gancluster.data.features import NETWORKS, extracted, from_file, network
 from gancluster.data.files import from_folder, from_npz
 from gancluster.data.reading import reason
 from gancluster.errors import DataError, DataMissing, UnknownName, UserError
@@ -37,20 +38,28 @@ def data_folder(option: Path | None = None) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gancluster"
 
 
-def load(name: str, data_dir: Path, split: Split = "all", limit: int | None = None, seed: int = 0) -> Dataset:
+def load(
+    name: str,
+    data_dir: Path,
+    split: Split = "all",
+    limit: int | None = None,
+    seed: int = 0,
+    features: str | None = None,
+) -> Dataset:
     """The data set called `name`, or the one in the .npz or folder of images at the path `name`.
 
     `limit` samples are drawn by `seed` without replacement and without a look at labels, and stay in stored order.
+    `features`: a network that makes features of them, or an .npz that has those of the whole split.
     Raises `DataMissing` where it is not here, `DataError` where it is unreadable or unfit, `UnknownName` where there
     is no such data set.
     """
     dataset = checked(to_predict(name, data_dir, split))
-    if limit is None:
-        return dataset
-    if not 1 <= limit <= len(dataset):
-        raise DataError(f"a limit of {limit} is not possible: {dataset.name} has {len(dataset)} samples")
-    drawn = np.random.default_rng(seed).choice(len(dataset), limit, replace=False)
-    return checked(dataset.take(np.sort(drawn)))
+    by = None if features is None else network(features)
+    if features is not None and by is None:
+        dataset = from_file(dataset, Path(features).expanduser())
+    if limit is not None:
+        dataset = _drawn(dataset, limit, seed)
+    return checked(dataset if by is None else extracted(dataset, by, data_dir))
 
 
 def to_predict(name: str, data_dir: Path, split: Split = "all") -> Dataset:
@@ -60,6 +69,13 @@ def to_predict(name: str, data_dir: Path, split: Split = "all") -> Dataset:
     dataset = _from_path(Path(name).expanduser(), split) if is_path(name) else _by_name(name, data_dir, split)
     _check_promises(dataset)
     return dataset
+
+
+def _drawn(dataset: Dataset, limit: int, seed: int) -> Dataset:
+    if not 1 <= limit <= len(dataset):
+        raise DataError(f"a limit of {limit} is not possible: {dataset.name} has {len(dataset)} samples")
+    drawn = np.random.default_rng(seed).choice(len(dataset), limit, replace=False)
+    return dataset.take(np.sort(drawn))
 
 
 def is_path(name: str) -> bool:
@@ -81,9 +97,12 @@ def checked(dataset: Dataset) -> Dataset:
 
 
 def fetch(name: str, data_dir: Path) -> list[Path]:
-    """Download a data set unless it is there, and return its files; `DataError` where that cannot be done."""
-    source = _source(name)
-    if source.fetch is None and source.files is not None and not source.files(data_dir):
+    """Download a data set, or a network's weights, unless they are there, and return their files.
+
+    `DataError` where that cannot be done.
+    """
+    source = NETWORKS[name] if name in NETWORKS else _source(name)
+    if isinstance(source, Source) and source.fetch is None and source.files is not None and not source.files(data_dir):
         raise DataError(_missing(name, source, data_dir))
     if source.fetch is not None:
         try:
@@ -94,7 +113,7 @@ def fetch(name: str, data_dir: Path) -> list[Path]:
         except Exception as error:  # torchvision, gdown, tarfile and the network raise many kinds
             by_hand = f"try again, or put {source.wanted} in {data_dir} yourself"
             raise DataError(f"cannot fetch {name} ({reason(error)}): {by_hand}") from error
-    return files_of(name, data_dir)
+    return NETWORKS[name].files(data_dir) if name in NETWORKS else files_of(name, data_dir)
 
 
 def files_of(name: str, data_dir: Path) -> list[Path]:

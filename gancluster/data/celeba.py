@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gancluster.data.dataset import Dataset, Source, Split
 from gancluster.data.reading import all_of, reading
-from gancluster.data.vision import AGAIN, torchvision_datasets
+from gancluster.data.vision import AGAIN, torchvision_part
 from gancluster.errors import UnknownName
 from gancluster.registry import unknown
 
@@ -66,7 +66,7 @@ def _source(name: str, attribute: str, choice: Choice, summary: str) -> Source:
     """The images that `choice` takes, labelled by `attribute`; no other is decoded."""
 
     def read(data_dir: Path, split: Split) -> Dataset:
-        datasets = torchvision_datasets()
+        datasets = torchvision_part("datasets")
         with reading(data_dir / "celeba", AGAIN.format("celeba")):
             stored = datasets.CelebA(data_dir, split=split, target_type="attr")
             has = stored.attr[:, [stored.attr_names.index(known) for known in ATTRIBUTES]].numpy().astype(bool)
@@ -79,7 +79,7 @@ def _source(name: str, attribute: str, choice: Choice, summary: str) -> Source:
         return Dataset(name, inputs, labels, 2, split, (-1.0, 1.0), flips=True, label_names=names)
 
     def fetch(data_dir: Path) -> None:
-        torchvision_datasets().CelebA(data_dir, download=True)
+        torchvision_part("datasets").CelebA(data_dir, download=True)
 
     wanted = "celeba/img_align_celeba, celeba/list_attr_celeba.txt and the four other lists"
     files = all_of("celeba/img_align_celeba", "celeba/list_attr_celeba.txt", "celeba/list_eval_partition.txt")

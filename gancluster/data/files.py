@@ -12,14 +12,14 @@ from gancluster.data.dataset import Dataset, require_finite
 from gancluster.data.reading import arrays, names_in, picture, reading
 from gancluster.errors import DataError
 
-INPUT_NAMES = ("inputs", "images", "x")
+INPUT_NAMES = ("inputs", "images", "x", "features")
 LABEL_NAMES = ("labels", "y")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 ANEW = "it is damaged or of another kind: save it anew"
 
 
 def from_npz(path: Path) -> Dataset:
-    """An archive with `inputs` (or `images`, `x`) and, if known, `labels` (or `y`); case does not matter."""
+    """An archive with `inputs` (or `images`, `x`, `features`) and, if there, `labels` (or `y`); in any case."""
     there = names_in(path, ANEW)
     inputs_name, labels_name = _named(path, there, INPUT_NAMES), _named(path, there, LABEL_NAMES)
     if inputs_name is None:

@@ -10,6 +10,7 @@ import gzip
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,15 @@ AGAIN = "it is damaged or incomplete: delete it and fetch it again (gancluster d
 DIGIT_NAMES = tuple("0123456789")
 
 
-def torchvision_datasets() -> Any:
-    """The module `torchvision.datasets`, or a `DataError` that says how to mend the installation."""
+def torchvision_part(name: str) -> Any:
+    """The module `name` of torchvision, or a `DataError` that says how to mend the installation."""
     try:
-        import torchvision.datasets
+        import torchvision  # noqa: F401 - whose fault it is if what is in it cannot be imported
+
+        return import_module(f"torchvision.{name}")
     except Exception as error:  # builds that do not match raise ImportError, RuntimeError, OSError, AttributeError …
         advice = "its build must match torch's, so reinstall both together: pip install -U torch torchvision"
         raise DataError(f"torchvision cannot be imported ({reason(error)}): {advice}") from error
-    return torchvision.datasets
 
 
 def read_idx(path: Path, advice: str) -> NDArray[np.uint8]:
@@ -70,7 +72,7 @@ def _idx_source(name: str, cls: str, label_names: tuple[str, ...], summary: str)
         return Dataset(name, inputs, labels.astype(np.int64), 10, split, label_names=label_names)
 
     def fetch(data_dir: Path) -> None:
-        datasets = torchvision_datasets()
+        datasets = torchvision_part("datasets")
         for file, md5 in getattr(datasets, cls).resources:
             _from_any(getattr(datasets, cls).mirrors, data_dir / cls / "raw", file, md5)
 
@@ -81,7 +83,7 @@ def _from_any(mirrors: list[str], folder: Path, file: str, md5: str) -> None:
     """Download `file` from the first mirror that gives it with the right sum, unless it is there already."""
     for mirror in mirrors:
         try:
-            torchvision_datasets().utils.download_url(mirror + file, folder, file, md5)
+            torchvision_part("datasets").utils.download_url(mirror + file, folder, file, md5)
             return
         except (OSError, RuntimeError):
             if mirror == mirrors[-1]:
@@ -107,10 +109,10 @@ class _Published:
 
     def part(self, data_dir: Path, part: str, download: bool = False) -> Any:
         choice = {"split": part} if self.by_split else {"train": part == "train"}
-        return getattr(torchvision_datasets(), self.cls)(data_dir / self.folder, download=download, **choice)
+        return getattr(torchvision_part("datasets"), self.cls)(data_dir / self.folder, download=download, **choice)
 
     def read(self, data_dir: Path, split: Split) -> Dataset:
-        torchvision_datasets()  # what is wrong with torchvision is not wrong with the files
+        torchvision_part("datasets")  # what is wrong with torchvision is not wrong with the files
         stored = []
         for part in parts(split):
             with reading(data_dir / (self.train if part == "train" else self.test), AGAIN.format(self.name)):

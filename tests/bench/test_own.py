@@ -95,3 +95,15 @@ def test_what_a_file_may_not_say_is_told_in_one_line(old: str, new: str, told: s
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         own.read(tmp_path / "none.toml")
+
+
+def test_features_stand_in_the_place_of_a_data_set_s_samples(tmp_path: Path) -> None:
+    table = own.read(written(tmp_path, MINE.replace("seeds = 3", "features = { digits = 'resnet50' }")))
+    assert {(cell.dataset, cell.features) for cell in table.cells("full")} == {
+        ("digits", "resnet50"),
+        ("photos/", None),
+    }
+    assert table.notes[0].startswith("digits: features by resnet50")
+    for features, wrong in (("digits = 'resnet51'", "did you mean resnet50"), ("usps = 'resnet50'", "features.usps")):
+        with pytest.raises(UserError, match=wrong):
+            own.read(written(tmp_path, MINE.replace("seeds = 3", f"features = {{ {features} }}")))
