@@ -44,21 +44,20 @@ def carry_out(run: Run, dataset: Dataset) -> None:
 
     `UserError` where none can.
     """
-    if run.status != "unfinished" or dataset.labels is None:
+    if measures.are_there(run) or dataset.labels is None:
         return
     device.use_threads(run.request.threads)
     hash_, samples, seed = hashing.named(run.request.method), hashing.flattened(dataset), run.request.seed
-    started, scores, refusals = time.monotonic(), dict[str, float](), list[UserError]()
+    started, evidence, refusals = time.monotonic(), measures.Evidence(), list[UserError]()
     for bits in measures.BITS:
         try:
-            codes = hash_.fit(samples, bits, seed).encode(samples)
+            evidence |= measures.packed(hash_.fit(samples, bits, seed).encode(samples))
         except UserError as error:  # few samples or narrow ones may carry some of the lengths only
             refusals.append(error)
-        else:
-            scores |= measures.searched(codes, dataset.labels, seed)
-    if not scores:
+    if not evidence:
         raise refusals[0]
-    measures.put_down(run, scores)
+    scores = measures.scored(run.request, dataset.labels, evidence)
+    measures.put_down(run, scores, evidence | {"labels": dataset.labels})
     how = {"status": "finished", "row": run.request.method, "scores": None}
     cost = {"seconds": round(time.monotonic() - started, 1), "machine": device.machine(torch.device("cpu"))}
     run.finish(how | {"extensions": [], "warnings": [], "restarts": []} | cost)

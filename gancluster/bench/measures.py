@@ -1,9 +1,14 @@
-"""What tables measure of a run beside its own scores: retrieval by its codes, and errors on samples it has not seen."""
+"""What tables measure of a run beside its own scores: retrieval by its codes, and errors on samples it has not seen.
+
+What was measured lies beside the run as `measured.json`, and what it was measured from as `measured.npz`: the codes of
+each length, `codes/32` uint8 `(n, 4)`, eight bits an octet; clusters `(m,)` of unseen samples, and their labels.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +18,36 @@ from numpy.typing import NDArray
 from gancluster import atomic, metrics, registry
 from gancluster.attempts import method_of
 from gancluster.data import catalogue
-from gancluster.errors import RunError, UserError
+from gancluster.data.reading import arrays, names_in
+from gancluster.errors import DataError, RunError, UserError
 from gancluster.methods.base import Method
-from gancluster.runs import Run
+from gancluster.runs import Request, Run
 from gancluster.training import assign
 
-FILE = "measured.json"
+FILE, EVIDENCE = "measured.json", "measured.npz"
 BITS = (32, 64)
 AT = 1000  # queries, and items of each that are scored
+UNSEEN, UNSEEN_LABELS = "unseen/clusters", "unseen/labels"
 
 Scores = dict[str, float]
+Evidence = dict[str, NDArray[Any]]
 
 
 def take(run: Run, data_dir: Path) -> None:
     """Measure a finished run and write it down in its folder, unless that was done."""
     if not are_there(run):
-        put_down(run, _retrieval(run) | _unseen(run, data_dir))
+        stored = run.arrays()
+        evidence = _codes(run, stored) | _unseen(run, data_dir)
+        put_down(run, scored(run.request, stored.get("labels"), evidence), evidence)
 
 
-def put_down(run: Run, scores: Scores) -> None:
+def put_down(run: Run, scores: Scores, evidence: Evidence) -> None:
+    atomic.write_npz(run.folder / EVIDENCE, evidence)
     atomic.write_text(run.folder / FILE, json.dumps(scores, indent=2) + "\n")
 
 
 def are_there(run: Run) -> bool:
-    return (run.folder / FILE).exists()
+    return (run.folder / FILE).exists() and (run.folder / EVIDENCE).exists()
 
 
 def of(run: Run) -> Scores:
@@ -45,6 +56,32 @@ def of(run: Run) -> Scores:
         return dict(json.loads((run.folder / FILE).read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{run.folder / FILE} is damaged ({error}): remove it and repeat the command") from error
+
+
+def evidence_of(run: Run) -> Evidence:
+    """What it was measured from."""
+    path = run.folder / EVIDENCE
+    try:
+        names = names_in(path)
+        return dict(zip(names, arrays(path, *names), strict=True))
+    except DataError as error:
+        raise RunError(f"{path} is damaged ({error}): remove it and repeat the command") from error
+
+
+def scored(request: Request, labels: NDArray[Any] | None, evidence: Mapping[str, NDArray[Any]]) -> Scores:
+    """What the evidence of a run is worth, its samples' `labels` `(n,)` being known."""
+    found = Scores()
+    for bits in BITS:
+        if labels is not None and (octets := evidence.get(f"codes/{bits}")) is not None:
+            found |= searched(np.unpackbits(octets, axis=1, count=bits).astype(bool), labels, request.seed)
+    if UNSEEN in evidence:
+        found |= metrics.scores(evidence[UNSEEN_LABELS], evidence[UNSEEN], request.n_clusters, named=True)
+    return found
+
+
+def packed(codes: NDArray[np.bool_]) -> Evidence:
+    """Codes `(n, bits)` as evidence."""
+    return {f"codes/{codes.shape[1]}": np.packbits(codes, axis=1)}
 
 
 def searched(codes: NDArray[np.bool_], labels: NDArray[np.int64], seed: int) -> Scores:
@@ -60,24 +97,23 @@ def searched(codes: NDArray[np.bool_], labels: NDArray[np.int64], seed: int) -> 
     return {f"{name}/{bits}": row["expected"] for name, row in found.items() if k == AT or "@" not in name}
 
 
-def _retrieval(run: Run) -> Scores:
-    """By the codes of a run's method, if it is a game, of the lengths that its clusters allow."""
-    arrays, found = run.arrays(), dict[str, float]()
-    if "labels" not in arrays or not issubclass(registry.find("methods", run.request.method), Method):
+def _codes(run: Run, stored: Evidence) -> Evidence:
+    """The codes of a run's method, if it is a game and there are labels, of the lengths that its clusters allow."""
+    found = Evidence()
+    if "labels" not in stored or not issubclass(registry.find("methods", run.request.method), Method):
         return found
     method = method_of(run.request)
     for bits in BITS:
         with contextlib.suppress(UserError):
-            codes = method.binary_codes(arrays["embedding"], arrays["centres"], bits)
-            found |= searched(codes, arrays["labels"], run.request.seed)
+            found |= packed(method.binary_codes(stored["embedding"], stored["centres"], bits))
     return found
 
 
-def _unseen(run: Run, data_dir: Path) -> Scores:
-    """The scores of a semi-supervised run on the test samples, if it has learnt from the training samples alone."""
+def _unseen(run: Run, data_dir: Path) -> Evidence:
+    """The clusters of the test samples, if a semi-supervised run has learnt from the training samples alone."""
     request = run.request
     if not request.n_labels or request.split != "train":
         return {}
     test = catalogue.load(request.source, data_dir, "test")
     assert test.labels is not None
-    return metrics.scores(test.labels, assign(run, test), request.n_clusters, named=True)
+    return {UNSEEN: assign(run, test), UNSEEN_LABELS: test.labels}

@@ -180,11 +180,11 @@ def _line(table: Table, row: Row, by_cell: dict[str, list[Outcome]], budget: Bud
 def _entry(table: Table, row: Row, column: Column, by_cell: dict[str, list[Outcome]], budget: Budget) -> Entry:
     figure, cells = table.figure(row, column), table.asked(row, column)
     entry = Entry(published=figure.text, what=figure.note) if figure else Entry()
-    why = lacking(cells[0]) if cells else "" if figure is None else f"{row.title} is quoted"
-    if not cells or why:
-        return entry.model_copy(update={"not_run": why})
     outcomes = [by_cell.get(_key(reduced(cell, budget)), []) for cell in cells]
     every = [outcome for of_cell in outcomes for outcome in of_cell]
+    if not every:  # what has been run may be shown where its method is not
+        why = lacking(cells[0]) if cells else "" if figure is None else f"{row.title} is quoted"
+        return entry.model_copy(update={"not_run": why, "waiting": int(bool(cells) and not why)})
     seeds = sorted({outcome.cell.seed for outcome in every})
     values = {seed: value for seed in seeds if (value := _mean(outcomes, seed, row, column)) is not None}
     failed = [f"seed {o.cell.seed}: {o.reason}" for o in every if o.status == "failed"]
@@ -196,7 +196,7 @@ def _entry(table: Table, row: Row, column: Column, by_cell: dict[str, list[Outco
         "reduced": marked if measured else (),
         "failed": tuple(_once(failed)),
         "missing": "; ".join(_once(o.reason for o in every if o.status == "no data")),
-        "waiting": len(_once(str(o.cell.seed) for o in every if o.status == "waiting")) or int(not every),
+        "waiting": len(_once(str(o.cell.seed) for o in every if o.status == "waiting")),
         "unscored": sum(_is_finished(outcomes, seed) for seed in seeds if seed not in values),
     }
     return entry.model_copy(update=change)

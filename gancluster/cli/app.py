@@ -7,7 +7,21 @@ import sys
 import typer
 
 from gancluster import __version__
-from gancluster.cli import bench, compare, data, embed, evaluate, hash, methods, predict, report, runs, sample, train
+from gancluster.cli import (
+    bench,
+    compare,
+    data,
+    embed,
+    evaluate,
+    hash,
+    methods,
+    predict,
+    report,
+    runs,
+    sample,
+    train,
+    verify,
+)
 from gancluster.errors import Interrupted, UserError
 
 app = typer.Typer(
@@ -28,6 +42,7 @@ app.command()(embed.embed)
 app.command("hash")(hash.hash_samples)
 app.add_typer(bench.app, name="bench")
 app.command()(report.report)
+app.command()(verify.verify)
 app.add_typer(data.app, name="data", help="The data sets: list them, look at one, fetch one.")
 
 

@@ -32,6 +32,9 @@ SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoin
 As = Annotated[Format | None, typer.Option("--format", help="How the table is shown (default: by --output's ending).")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the table to this file.")]
 Pictures = Annotated[Path | None, typer.Option(help="Draw the table as bars, and Figure 3's planes, in this folder.")]
+CapsuleFile = Annotated[
+    Path | None, typer.Option("--capsule", help="Pack the table for gancluster verify, to this file.")
+]
 ResultsDir = Annotated[Path, typer.Option(help="Where every whole table is kept as JSON.")]
 
 
@@ -121,6 +124,7 @@ def _command(name: str) -> Any:
         form: As = None,
         output: Output = None,
         pictures: Pictures = None,
+        capsule: CapsuleFile = None,
         results_dir: ResultsDir = RESULTS,
         data_dir: DataDir = None,
         runs_dir: RunsDir = RUNS,
@@ -136,6 +140,7 @@ def _command(name: str) -> Any:
         options = validated(BenchOptions, {key: value for key, value in asked.items() if value is not None})
         ending = _ending(form, output)
         table = _table(name, options)
+        _check_capsule(table, capsule)
         folders = grid.Folders(runs_dir, catalogue.data_folder(data_dir))
         cells = table.cells(options.budget, seeds=options.seeds)
         planned = grid.look(cells, folders, shlex.join(["gancluster", *sys.argv[1:]]))
@@ -151,6 +156,8 @@ def _command(name: str) -> Any:
         _hand_over(sheet, ending, output)
         if pictures is not None:
             _draw(table, sheet, outcomes, folders, pictures)
+        if capsule is not None:
+            _pack(table, sheet, outcomes, folders, capsule)
         if any(outcome.status == "failed" for outcome in outcomes):
             raise typer.Exit(1)
 
@@ -166,10 +173,8 @@ def _ending(form: Format | None, output: Path | None) -> str | None:
     from gancluster.errors import RunError, UnknownName
     from gancluster.registry import unknown
 
-    if output is not None and output.exists():
-        raise RunError(f"{output} exists and is not overwritten: choose another -o")
-    if output is not None and not output.parent.is_dir():
-        raise RunError(f"there is no folder {output.parent}: make it, or choose another -o")
+    if output is not None:
+        _check_free(output, "-o")
     if form == "terminal" or (form is None and output is None):
         if output is not None:
             raise RunError(f"--format terminal is not for a file: leave out --output {output}")
@@ -180,6 +185,27 @@ def _ending(form: Format | None, output: Path | None) -> str | None:
     if ending not in FORMATS:
         raise UnknownName(unknown("format", f".{ending}", [f".{known}" for known in FORMATS]) + ": or say --format")
     return ending
+
+
+def _check_free(path: Path, option: str) -> None:
+    """`RunError` for a file that is there already, or whose folder is not."""
+    from gancluster.errors import RunError
+
+    if path.exists():
+        raise RunError(f"{path} exists and is not overwritten: choose another {option}")
+    if not path.parent.is_dir():
+        raise RunError(f"there is no folder {path.parent}: make it, or choose another {option}")
+
+
+def _check_capsule(table: Table, capsule: Path | None) -> None:
+    """Whether the table can be packed there, before it is run."""
+    from gancluster.errors import UserError
+
+    if capsule is None:
+        return
+    _check_free(capsule, "--capsule")
+    if not table.cells(seeds=1):
+        raise UserError(f"{table.name} has no runs, so there is nothing to compute anew: leave out --capsule")
 
 
 def _make(folder: Path | None, option: str) -> None:
@@ -320,3 +346,11 @@ def _draw(table: Table, sheet: Sheet, outcomes: Sequence[Outcome], folders: Fold
         paths += drawn.as_planes(table, outcomes, folders.runs, folders.data, pictures)
     for path in paths:
         typer.echo(path)
+
+
+def _pack(table: Table, sheet: Sheet, outcomes: Sequence[Outcome], folders: Folders, path: Path) -> None:
+    """The table with all that its numbers follow from."""
+    from gancluster.bench import capsule
+
+    capsule.write(path, capsule.pack(table, sheet, outcomes, folders.runs, folders.data))
+    typer.echo(path)

@@ -44,7 +44,7 @@ def test_1000_queries_and_items_where_there_are_as_many() -> None:
 
 
 def test_what_was_measured_is_not_measured_again(finished: Run, tmp_path: Path) -> None:
-    measures.put_down(finished, {"mAP/32": 2.0})
+    measures.put_down(finished, {"mAP/32": 2.0}, {})
     measures.take(finished, tmp_path)
     assert measures.of(finished) == {"mAP/32": 2.0}
 
