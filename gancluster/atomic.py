@@ -34,9 +34,13 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        reason = (error.strerror or str(error)).lower()
-        advice = "what was there is untouched: make room, or choose another place"
-        raise RunError(f"cannot write {path} ({reason}); {advice}") from error
+        raise RunError(refusal(path, error)) from error
+
+
+def refusal(path: Path, error: OSError) -> str:
+    """The one line that says why `path` cannot be written, and what to do."""
+    reason = (error.strerror or str(error)).lower()
+    return f"cannot write {path} ({reason}); what was there is untouched: make room, or choose another place"
 
 
 def write_text(path: Path, content: str) -> None:
@@ -52,7 +56,7 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files that a killed process left in `folder`."""
+    """Remove the temporary files that a killed process left in `folder`; nobody else may be writing there."""
     for left in folder.glob(f".*{SUFFIX}"):
         left.unlink(missing_ok=True)
 

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import platform
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gancluster import __version__, atomic
-from gancluster.errors import RunError
+from gancluster.data import reading
+from gancluster.errors import DataError, RunError
+from gancluster.plain import all_plain
 
 FORMAT = 1
 NOT_IN_KEY = {"source", "features", "command", "drawn_by"}  # the data, told by their hash, and how the run was asked
@@ -80,6 +87,7 @@ class Run:
     def __init__(self, folder: Path, request: Request) -> None:
         self.folder, self.request = folder, request
         self.checkpoint = folder / "checkpoint.safetensors"
+        self._lock = FileLock(folder / ".lock")
 
     @classmethod
     def place(cls, root: Path, request: Request) -> Run:
@@ -112,6 +120,30 @@ class Run:
             raise RunError(
                 f"{folder / 'config.json'} is damaged at '{where}': remove the folder, train again"
             ) from error
+
+    @contextmanager
+    def alone(self, wait: bool = False) -> Iterator[None]:
+        """Nobody else is at work on the run meanwhile; `RunError` that says who is, unless we `wait` for them to go.
+
+        The system lets go of what a killed process held, and what it left half-written is removed. May be entered
+        again by whoever is inside.
+        """
+        path = self.folder / ".lock"
+        try:
+            self._lock.acquire(timeout=-1 if wait else 0)
+        except Timeout as error:
+            raise RunError(
+                f"{self.folder} is being trained by {_holder(path)}: wait for its end, or stop it"
+            ) from error
+        except OSError as error:
+            raise RunError(atomic.refusal(path, error)) from error
+        try:
+            with suppress(OSError):
+                path.write_text(f"process {os.getpid()} on {platform.node()}\n")
+            atomic.sweep(self.folder)
+            yield
+        finally:
+            self._lock.release()
 
     @property
     def status(self) -> Status:
@@ -231,7 +263,15 @@ def find(root: Path, which: str | None) -> Run:
 
 
 def _newest(folder: Path) -> float:
-    return max(file.stat().st_mtime for file in folder.iterdir())
+    """When a file of `folder` was last written; the lock and what is half-written, which may vanish, are not asked."""
+    return max(file.stat().st_mtime for file in folder.iterdir() if not file.name.startswith("."))
+
+
+def _holder(lock: Path) -> str:
+    """Who wrote his name into `lock` when he took it."""
+    with suppress(OSError, ValueError):
+        return " ".join(lock.read_text().split()) or "another process"
+    return "another process"
 
 
 def _json(path: Path, missing: str) -> dict[str, Any]:
@@ -243,12 +283,12 @@ def _json(path: Path, missing: str) -> dict[str, Any]:
         raise RunError(f"{path} is damaged ({error}): remove the folder and train again") from error
     if not isinstance(content, dict):
         raise RunError(f"{path} is damaged (not an object): remove the folder and train again")
-    return content
+    return {str(key): value for key, value in all_plain(content).items()}
 
 
 def _npz(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path) as stored:
-            return dict(stored)
-    except Exception as error:  # zipfile, zlib and numpy each raise their own
-        raise RunError(f"{path} is damaged ({error}): remove the folder and train again") from error
+        names = reading.names_in(path)
+        return dict(zip(names, reading.arrays(path, *names), strict=True))
+    except DataError as error:
+        raise RunError(f"{path} is damaged ({error.__cause__ or error}): remove the folder and train again") from error

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gancluster import atomic, fits, registry
+from gancluster import fits, registry
 from gancluster.attempts import Watch, carry_out, configured, method_of
 from gancluster.data import catalogue
 from gancluster.data.batches import Batches
@@ -147,25 +147,32 @@ def _revealed(method: type[Method] | type[Fit], dataset: Dataset, task: Task, op
     return hashlib.sha256(dataset.labels.tobytes()).hexdigest()
 
 
-def train(run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_every: float = 20.0) -> dict[str, Any]:
+def train(
+    run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_every: float = 20.0, wait: bool = False
+) -> dict[str, Any]:
     """Train `run` on `dataset`, from its checkpoint if it has one, and return its result; at once if it is finished.
 
     Saves every `save_every` seconds and at the end. Raises `Interrupted`, all saved, after SIGINT or SIGTERM. A loss
     that is not finite ends the run as failed: no later checkpoint replaces the last good one. A method without a game
-    has no checkpoint: interrupted, it begins again.
+    has no checkpoint: interrupted, it begins again. One process at a time trains a run: `RunError`, or `wait`.
     """
-    atomic.sweep(run.folder)
     if run.status != "unfinished":
         return run.result()
+    with run.alone(wait):
+        if run.status != "unfinished":  # whoever was at it before has finished it
+            return run.result()
+        run.finish(result := _carried_out(run, dataset, watch, save_every))
+    return result
+
+
+def _carried_out(run: Run, dataset: Dataset, watch: Watch, save_every: float) -> dict[str, Any]:
+    """The result of a run, by a fit or a game, before it is written."""
     device.use_threads(run.request.threads)
     method = configured(run.request)
     if isinstance(method, Fit):
-        result = fits.carry_out(run, method, dataset)
-    else:
-        with stop_signals() as stop:
-            result = carry_out(run, dataset, watch, save_every, stop)
-    run.finish(result)
-    return result
+        return fits.carry_out(run, method, dataset)
+    with stop_signals() as stop:
+        return carry_out(run, dataset, watch, save_every, stop)
 
 
 def trained(run: Run) -> Trained:

@@ -220,7 +220,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     run = placed(tmp_path, points(), "duel")
     (run.folder / ".checkpoint.safetensors.0a1b2c3d.part").write_bytes(b"half")
     train(run, points())
-    names = ["checkpoint.safetensors", "config.json", "embedding.npz", "log.csv", "result.json"]
+    names = [".lock", "checkpoint.safetensors", "config.json", "embedding.npz", "log.csv", "result.json"]
     assert sorted(file.name for file in run.folder.iterdir()) == names
 
 

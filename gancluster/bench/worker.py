@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from gancluster.bench import hashes, measures
@@ -52,19 +51,12 @@ def carry_out(job: Job, tell: Tell) -> News:
     key = job.request.key
     try:
         run = job.place()
-        with _alone(job):
+        with run.alone(wait=True):
             return _finished(run, job, tell)
     except Interrupted as error:
         return News(job=key, state="stopped", reason=str(error))
     except UserError as error:
         return News(job=key, state="refused", reason=str(error))
-
-
-def _alone(job: Job) -> FileLock:
-    """Waits until nobody else is at work on the run, who would finish it."""
-    folder = job.runs_dir / ".locks"
-    folder.mkdir(exist_ok=True)
-    return FileLock(folder / job.request.key)
 
 
 def _finished(run: Run, job: Job, tell: Tell) -> News:

@@ -23,6 +23,7 @@ from gancluster.cli import (
     verify,
 )
 from gancluster.errors import Interrupted, UserError
+from gancluster.plain import plain
 
 app = typer.Typer(
     name="gancluster",
@@ -77,5 +78,5 @@ def run(arguments: list[str]) -> int:
 
 def _say(message: str, code: int) -> int:
     if message:  # without one, the help has been printed
-        print("error: " + " ".join(message.split()), file=sys.stderr)
+        print("error: " + plain(" ".join(message.split())), file=sys.stderr)
     return code

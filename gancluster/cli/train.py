@@ -69,9 +69,10 @@ def _command(name: str) -> Any:
         _refuse_unfinished([Run(runs_dir / request.folder, request) for request in requests], resume)
         runs = [Run.place(runs_dir, request) for request in requests]
         for run in runs:
-            with Display(f"{name} on {dataset.name}, seed {run.request.seed}", quiet or as_json) as display:
-                train(run, dataset, display, save_every)
-            draw(run, dataset)
+            with run.alone():
+                with Display(f"{name} on {dataset.name}, seed {run.request.seed}", quiet or as_json) as display:
+                    train(run, dataset, display, save_every)
+                draw(run, dataset)
         show(runs, as_json)
         if any(run.status == "failed" for run in runs):
             raise typer.Exit(1)
@@ -83,8 +84,11 @@ def _command(name: str) -> Any:
 
 
 def _refuse_unfinished(runs: list[Run], resume: bool) -> None:
-    """Never go on with a stopped run, or start it anew, without being told."""
+    """Never go on with a stopped run, or start it anew, without being told; one that is at work was not stopped."""
     for run in runs:
+        if run.status == "unfinished" and run.folder.is_dir():
+            with run.alone():
+                pass
         if run.status == "unfinished" and (run.checkpoint.exists() or run.dropped()) and not resume:
             raise RunError(f"{run.folder} was stopped: add --resume to go on with it, or remove the folder")
 

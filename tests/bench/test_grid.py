@@ -7,7 +7,6 @@ from pathlib import Path
 import games
 import numpy as np
 import pytest
-from filelock import FileLock
 from games import points
 from here import Here
 
@@ -107,8 +106,7 @@ def test_a_run_that_is_at_work_elsewhere_is_waited_for(folders: Folders, duel: C
     job = worker.Job(request=planned.request, runs_dir=folders.runs, data_dir=folders.data, save_every=0)
     news, run = list[News](), job.place()
     other = threading.Thread(target=lambda: news.append(worker.carry_out(job, news.append)))
-    (folders.runs / ".locks").mkdir()
-    with FileLock(folders.runs / ".locks" / planned.key):
+    with run.alone():
         other.start()
         train(run, catalogue.load(planned.request.source, folders.data))
     other.join()

@@ -19,7 +19,7 @@ from gancluster.runs import Run, every
 from gancluster.training import TrainOptions, plan, train
 
 SMALL = "--limit 300 --preset smoke --quiet"
-THERE = ["clusters.png", "config.json", "confusion.png", "embedding.npz", "embedding.png", "result.json"]
+THERE = [".lock", "clusters.png", "config.json", "confusion.png", "embedding.npz", "embedding.png", "result.json"]
 
 
 class Options(base.Config):
@@ -144,7 +144,7 @@ def test_what_was_stopped_begins_again(words: list[object], ask: Ask, tmp_path: 
     (run,) = every(tmp_path / "runs")
     assert run.status == "unfinished"
     assert ask(*words, "--does stop").code == 130
-    assert [file.name for file in run.folder.iterdir()] == ["config.json"]
+    assert sorted(file.name for file in run.folder.iterdir()) == [".lock", "config.json"]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def stopping(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
 
 def test_a_run_has_its_files_and_five_pictures(smoke: Run) -> None:
     pictures = ["clusters.png", "confusion.png", "embedding.png", "generated.png", "losses.png"]
-    files = ["checkpoint.safetensors", "config.json", "embedding.npz", "log.csv", "result.json"]
+    files = [".lock", "checkpoint.safetensors", "config.json", "embedding.npz", "log.csv", "result.json"]
     assert sorted(file.name for file in smoke.folder.iterdir()) == sorted(pictures + files)
     for name in pictures:
         with Image.open(smoke.folder / name) as picture:
@@ -69,11 +69,11 @@ def test_the_table_shows_scores_and_where_the_run_lies(ask: Ask, smoke: Run) -> 
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_repeated_command_trains_nothing(ask: Ask, smoke: Run) -> None:
-    before = {file.name: file.stat().st_mtime_ns for file in smoke.folder.iterdir()}
+    before = {file.name: file.stat().st_mtime_ns for file in smoke.folder.glob("[!.]*")}
     said = ask(SMOKE, "--json --runs-dir", root_of(smoke))
     assert json.loads(said.out)["runs"][0] == {"run": str(smoke.folder), "seed": 0, **smoke.result()}
     assert said.err == ""
-    assert {file.name: file.stat().st_mtime_ns for file in smoke.folder.iterdir()} == before
+    assert {file.name: file.stat().st_mtime_ns for file in smoke.folder.glob("[!.]*")} == before
     assert len(every(root_of(smoke))) == 1
 
 

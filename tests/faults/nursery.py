@@ -47,6 +47,10 @@ class Nursery:
         line = f"train clustergan {FAST} --runs-dir {runs_dir} {options}"
         return int(self._ask(line=line.split(), fault=fault, draw=draw))
 
+    def until_stopped(self, child: int) -> None:
+        """Wait until a child has been sent SIGSTOP."""
+        assert self._ask(stopped=child)
+
     def wait(self, child: int) -> Ending:
         return Ending(*self._ask(wait=child))
 
@@ -58,11 +62,19 @@ class Nursery:
         self.process.communicate()
 
 
-def suffer(kill_at: int = 0, full_after: int = -1, limit: int = 0, copy: str = "", of: str = "") -> None:
+def suffer(
+    kill_at: int = 0,
+    signal_at: int = signal.SIGKILL,
+    full_after: int = -1,
+    limit: int = 0,
+    copy: str = "",
+    of: str = "",
+) -> None:
     """Let this process meet a fault, counted in renamings of files, of which every file has one when it is written.
 
-    `kill_at`: killed just before that renaming, when the new content lies beside the old. `full_after`: after so many
-    renamings no file can grow beyond `limit` bytes, and the folder `of` is copied to `copy` first.
+    `kill_at`: killed, or sent `signal_at`, just before that renaming, when the new content lies beside the old.
+    `full_after`: after so many renamings no file can grow beyond `limit` bytes, and the folder `of` is copied to
+    `copy` first.
     """
     replace, count = os.replace, 0
 
@@ -75,7 +87,7 @@ def suffer(kill_at: int = 0, full_after: int = -1, limit: int = 0, copy: str = "
         nonlocal count
         count += 1
         if count == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal_at)
         replace(*arguments)
         if count == full_after:
             fill_up()
@@ -94,6 +106,8 @@ def serve() -> None:
             _, status = os.waitpid(question["wait"], 0)
             texts = [os.fdopen(end).read() for end in outputs.pop(question["wait"])]
             answer: Any = [os.waitstatus_to_exitcode(status), *texts]
+        elif "stopped" in question:
+            answer = os.WIFSTOPPED(os.waitpid(question["stopped"], os.WUNTRACED)[1])
         else:
             answer, outputs[answer] = fork(**question)
         print(json.dumps(answer), flush=True)
