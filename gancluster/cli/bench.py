@@ -38,8 +38,8 @@ CapsuleFile = Annotated[
 ResultsDir = Annotated[Path, typer.Option(help="Where every whole table is kept as JSON.")]
 
 
-class BenchOptions(BaseModel):
-    """What may be asked of a table; the command line's options are made from it."""
+class TableOptions(BaseModel):
+    """Which table is meant, and how much of it; the command line's options are made from it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,12 +51,17 @@ class BenchOptions(BaseModel):
     datasets: str | None = Field(None, description="only these data sets, as digits,usps; also others than the table's")
     critics: str | None = Field(None, description="only these adversarial objectives, as wgan,sn-gan")
     seeds: int | None = Field(None, ge=1, description="runs of every cell (default: as many as the budget has)")
-    jobs: int = Field(1, ge=1, description="cells that are run side by side, each on one CPU thread")
 
     @property
     def is_narrow(self) -> bool:
         """Whether less than the whole table is asked for."""
         return bool(self.methods or self.datasets or self.critics)
+
+
+class BenchOptions(TableOptions):
+    """The same, and how it is run."""
+
+    jobs: int = Field(1, ge=1, description="cells that are run side by side, each on one CPU thread")
 
 
 class Tables(TyperGroup):
@@ -139,7 +144,7 @@ def _command(name: str) -> Any:
 
         options = validated(BenchOptions, {key: value for key, value in asked.items() if value is not None})
         ending = _ending(form, output)
-        table = _table(name, options)
+        table = table_asked(name, options)
         _check_capsule(table, capsule)
         folders = grid.Folders(runs_dir, catalogue.data_folder(data_dir))
         cells = table.cells(options.budget, seeds=options.seeds)
@@ -151,7 +156,7 @@ def _command(name: str) -> Any:
         with Board(table.name, planned, retry_failed) as board:
             outcomes = grid.carry_out(planned, folders, Processes(options.jobs), board, retry_failed, save_every)
         _end_if_stopped(outcomes, runs_dir)
-        sheet = filled(table, outcomes, options.budget, data_dir, _asked_by(name, options))
+        sheet = filled(table, outcomes, options.budget, data_dir, asked_by("bench", name, options))
         _keep(sheet, None if options.is_narrow else results_dir)
         _hand_over(sheet, ending, output)
         if pictures is not None:
@@ -221,7 +226,7 @@ def _make(folder: Path | None, option: str) -> None:
         raise RunError(f"cannot make the folder {folder} ({reason}): choose another {option}") from error
 
 
-def _table(name: str, options: BenchOptions) -> Table:
+def table_asked(name: str, options: TableOptions) -> Table:
     """The table asked for, cut down to the rows and data sets asked for."""
     from gancluster.bench import own, tables
 
@@ -235,11 +240,11 @@ def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
-def _asked_by(name: str, options: BenchOptions) -> str:
-    """The command that makes the table anywhere: without this machine's folders."""
-    given = options.model_dump(exclude_defaults=True, exclude={"jobs"})
+def asked_by(verb: str, name: str, options: TableOptions) -> str:
+    """The command, `gancluster bench` or another, about the table anywhere: without this machine's folders."""
+    given = options.model_dump(exclude_defaults=True, include=set(TableOptions.model_fields))
     words = [word for option, value in given.items() for word in (f"--{option}", str(value))]
-    return shlex.join(["gancluster", "bench", name, *words])
+    return shlex.join(["gancluster", verb, name, *words])
 
 
 # What is shown --------------------------------------------------------------------------------------------------------
