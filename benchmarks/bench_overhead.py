@@ -21,7 +21,8 @@ from typing import Any
 
 from gancluster.bench import grid
 from gancluster.bench.cells import Cell
-from gancluster.bench.executor import News, Processes
+from gancluster.bench.executor import News
+from gancluster.bench.local import Processes
 from gancluster.data import catalogue
 
 

@@ -148,31 +148,39 @@ def _revealed(method: type[Method] | type[Fit], dataset: Dataset, task: Task, op
 
 
 def train(
-    run: Run, dataset: Dataset, watch: Watch = lambda moment: None, save_every: float = 20.0, wait: bool = False
+    run: Run,
+    dataset: Dataset,
+    watch: Watch = lambda moment: None,
+    save_every: float = 20.0,
+    wait: bool = False,
+    stop: threading.Event | None = None,
 ) -> dict[str, Any]:
     """Train `run` on `dataset`, from its checkpoint if it has one, and return its result; at once if it is finished.
 
-    Saves every `save_every` seconds and at the end. Raises `Interrupted`, all saved, after SIGINT or SIGTERM. A loss
-    that is not finite ends the run as failed: no later checkpoint replaces the last good one. A method without a game
-    has no checkpoint: interrupted, it begins again. One process at a time trains a run: `RunError`, or `wait`.
+    Saves every `save_every` seconds and at the end. Raises `Interrupted`, all saved, after SIGINT or SIGTERM, or once
+    `stop` is set. A loss that is not finite ends the run as failed: no later checkpoint replaces the last good one. A
+    method without a game has no checkpoint: interrupted, it begins again. One process at a time trains a run:
+    `RunError`, or `wait`.
     """
     if run.status != "unfinished":
         return run.result()
     with run.alone(wait):
         if run.status != "unfinished":  # whoever was at it before has finished it
             return run.result()
-        run.finish(result := _carried_out(run, dataset, watch, save_every))
+        run.finish(result := _carried_out(run, dataset, watch, save_every, stop))
     return result
 
 
-def _carried_out(run: Run, dataset: Dataset, watch: Watch, save_every: float) -> dict[str, Any]:
+def _carried_out(
+    run: Run, dataset: Dataset, watch: Watch, save_every: float, stop: threading.Event | None
+) -> dict[str, Any]:
     """The result of a run, by a fit or a game, before it is written."""
     device.use_threads(run.request.threads)
     method = configured(run.request)
     if isinstance(method, Fit):
         return fits.carry_out(run, method, dataset)
-    with stop_signals() as stop:
-        return carry_out(run, dataset, watch, save_every, stop)
+    with stop_signals(stop) as asked:
+        return carry_out(run, dataset, watch, save_every, asked)
 
 
 def trained(run: Run) -> Trained:
@@ -207,25 +215,11 @@ def assign(run: Run, dataset: Dataset) -> NDArray[np.int64]:
     embedding = players.embed(batches)
     return next(iter(players.method.assign(embedding, centres).values()))
 
-def new_samples(run: Run, name: str, folder: Path, split: Split = "all") -> Dataset:
-    """Other samples for a finished run, from the data sets' `folder`: features where it was trained on features.
-
-    A network that made them makes these of images too; else the data set called `name` must hold them.
-    """
-    samples, features = catalogue.to_predict(name, folder, split), run.request.features
-    by = None if features is None else network(features)
-    if by is not None and samples.is_images:
-        return extracted(samples, by, folder)
-    if by is None and features is not None and name == run.request.source:
-        raise DataError(f"{run.folder.name} was trained on features from {features}: give others' as an .npz, inputs=…")
-    return samples
-
-
 
 @contextmanager
-def stop_signals() -> Iterator[threading.Event]:
+def stop_signals(asked: threading.Event | None = None) -> Iterator[threading.Event]:
     """An event that the first SIGINT or SIGTERM sets, so that training stops between steps; the second acts at once."""
-    asked = threading.Event()
+    asked = asked or threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked  # only the main thread may listen
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -46,20 +47,20 @@ def root_of(request: Request, runs_dir: Path) -> Path:
     return runs_dir / ".hashes" if request.method in HASHES else runs_dir
 
 
-def carry_out(job: Job, tell: Tell) -> News:
-    """Train the job's run, from its checkpoint if it has one; the last news of it."""
+def carry_out(job: Job, tell: Tell, stop: threading.Event | None = None) -> News:
+    """Train the job's run, from its checkpoint if it has one, until `stop` is set; the last news of it."""
     key = job.request.key
     try:
         run = job.place()
         with run.alone(wait=True):
-            return _finished(run, job, tell)
+            return _finished(run, job, tell, stop)
     except Interrupted as error:
         return News(job=key, state="stopped", reason=str(error))
     except UserError as error:
         return News(job=key, state="refused", reason=str(error))
 
 
-def _finished(run: Run, job: Job, tell: Tell) -> News:
+def _finished(run: Run, job: Job, tell: Tell, stop: threading.Event | None) -> News:
     """The last news of a job after all of it has been done."""
     key = job.request.key
     tell(News(job=key, state="running"))
@@ -67,7 +68,7 @@ def _finished(run: Run, job: Job, tell: Tell) -> News:
         dataset = _dataset(job)
         if job.request.method in HASHES:
             hashes.carry_out(run, dataset)
-        elif train(run, dataset, _telling(key, tell), job.save_every)["status"] == "finished":
+        elif train(run, dataset, _telling(key, tell), job.save_every, stop=stop)["status"] == "finished":
             measures.take(run, job.data_dir)
     except (Interrupted, UserError):
         raise

@@ -136,7 +136,7 @@ def _command(name: str) -> Any:
         **asked: Any,
     ) -> None:
         from gancluster.bench import grid
-        from gancluster.bench.executor import Processes
+        from gancluster.bench.local import Processes
         from gancluster.bench.sheets import filled
         from gancluster.cli.board import Board
         from gancluster.data import catalogue

@@ -13,8 +13,9 @@ import pytest
 
 from gancluster.bench import grid
 from gancluster.bench.cells import Cell, Outcome
-from gancluster.bench.executor import WORKER, News, Processes
+from gancluster.bench.executor import News
 from gancluster.bench.grid import Folders
+from gancluster.bench.local import WORKER, Processes
 
 SCRIPT = """
 import json, os, signal, sys, time

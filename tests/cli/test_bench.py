@@ -11,7 +11,7 @@ from asking import Ask
 from games import Duel
 from here import Here
 
-from gancluster.bench import executor, sheets, worker
+from gancluster.bench import local, sheets, worker
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.executor import News
 from gancluster.bench.grid import Planned
@@ -47,7 +47,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Here]:
         made.append(Here(n))
         return made[-1]
 
-    monkeypatch.setattr(executor, "Processes", make)
+    monkeypatch.setattr(local, "Processes", make)
     monkeypatch.chdir(tmp_path)
     worker.load.cache_clear()
     return made
