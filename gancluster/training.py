@@ -200,6 +200,20 @@ def own_samples(run: Run, folder: Path) -> Dataset:
     return samples
 
 
+def new_samples(run: Run, name: str, folder: Path, split: Split = "all") -> Dataset:
+    """Other samples for a finished run, from the data sets' `folder`: features where it was trained on features.
+
+    A network that made them makes these of images too; else the data set called `name` must hold them.
+    """
+    samples, features = catalogue.to_predict(name, folder, split), run.request.features
+    by = None if features is None else network(features)
+    if by is not None and samples.is_images:
+        return extracted(samples, by, folder)
+    if by is None and features is not None and name == run.request.source:
+        raise DataError(f"{run.folder.name} was trained on features from {features}: give others' as an .npz, inputs=…")
+    return samples
+
+
 def assign(run: Run, dataset: Dataset) -> NDArray[np.int64]:
     """Clusters `(n,)` of new samples by a finished run's players and centres, by the paper's rule.
 
