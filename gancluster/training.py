@@ -69,9 +69,9 @@ def task_of(dataset: Dataset, clusters: int | None) -> Task:
     n_clusters = dataset.n_classes if clusters is None else clusters
     if n_clusters is None:
         raise DataError(f"{dataset.name} has no labels to count classes by: say how many clusters with --clusters K")
-    if not 2 <= n_clusters <= len(dataset):
+    if not 1 <= n_clusters <= len(dataset):
         raise DataError(
-            f"{len(dataset)} samples cannot be {n_clusters} clusters: let --clusters be 2 to {len(dataset)}"
+            f"{len(dataset)} samples cannot be {n_clusters} clusters: let --clusters be 1 to {len(dataset)}"
         )
     if (different := distinct(dataset.inputs, n_clusters)) < n_clusters:
         raise DataError(

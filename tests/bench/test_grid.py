@@ -152,7 +152,7 @@ def test_an_error_of_a_method_s_own_fails_its_cell_alone_and_can_be_tried_again(
     [
         ({"preset": "papr"}, "there is no preset 'papr'; did you mean paper? (all: gancluster methods duel)"),
         ({"lr": -1.0}, "--lr -1.0: input should be greater than 0"),
-        ({"clusters": 25}, "24 samples cannot be 25 clusters: let --clusters be 2 to 24"),
+        ({"clusters": 25}, "24 samples cannot be 25 clusters: let --clusters be 1 to 24"),
         ({"batch_size": 30}, "the duel phase takes batches of 30, but there are 24 samples: lower its batch size"),
         ({"limit": 25}, "a limit of 25 is not possible: points.npz has 24 samples"),
         ({"labels": 4}, "duel learns without labels: leave out --labels"),
