@@ -175,10 +175,8 @@ class AAE(base.Method):
         default: dict[str, Any] = batch | {"width": 0.25, "epochs": epochs, "critic": "wgan-gp", "style_size": 2}
         return {
             "default": Preset("a quarter of the units, and a critic of bounded slope", default),
-            "paper": Preset("the printed units; the epochs are ours", {"epochs": 1000}),
-            "smoke": Preset(
-                "seconds, to see that all runs", {"width": 0.05, "epochs": 2, "batch_size": batch["batch_size"]}
-            ),
+            "paper": Preset("the printed units; the epochs are ours", batch | {"epochs": 1000}),
+            "smoke": Preset("seconds, to see that all runs", batch | {"width": 0.05, "epochs": 2}),
         }
 
     def extensions(self) -> list[str]:
