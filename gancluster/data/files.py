@@ -22,6 +22,9 @@ def from_npz(path: Path) -> Dataset:
     """An archive with `inputs` (or `images`, `x`, `features`) and, if there, `labels` (or `y`); in any case."""
     there = names_in(path, ANEW)
     inputs_name, labels_name = _named(path, there, INPUT_NAMES), _named(path, there, LABEL_NAMES)
+    if inputs_name is None and {"data", "indices", "indptr"} <= set(there):
+        filled = "fill it up, numpy.savez(path, inputs=matrix.toarray())"
+        raise DataError(f"{path} is a sparse matrix, as scipy.sparse.save_npz writes it: {filled}")
     if inputs_name is None:
         held = ", ".join(there) or "nothing"
         raise DataError(f"{path} has no array called {', '.join(INPUT_NAMES)} (it has: {held}): rename the samples")

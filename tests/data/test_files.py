@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from refusal import refused
+from scipy.sparse import csr_matrix, save_npz
 
 from gancluster.data.files import as_inputs, encoded, from_folder, from_npz
 
@@ -197,3 +198,12 @@ def test_folder_without_images_or_with_both_kinds_is_refused(tmp_path: Path) -> 
     put(tmp_path / "cat" / "b.png", GREY[1])
     with refused("both", "a.png", "(cat)"):
         from_folder(tmp_path)
+
+
+def test_a_sparse_matrix_is_told_what_it_is_and_how_to_fill_it_up(tmp_path: Path) -> None:
+    save_npz(tmp_path / "tfidf.npz", csr_matrix(np.eye(3)))
+    with refused(f"{tmp_path / 'tfidf.npz'} is a sparse matrix", "inputs=matrix.toarray()"):
+        from_npz(tmp_path / "tfidf.npz")
+    np.savez(tmp_path / "object.npz", inputs=csr_matrix(np.eye(3)))  # numpy wraps it in an object, which is pickled
+    with refused("pickled objects are never loaded: save plain arrays"):
+        from_npz(tmp_path / "object.npz")
