@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from gancluster import collapse, registry, starts
 from gancluster import snapshots as partitions
@@ -19,7 +20,7 @@ from gancluster.engine import checkpoint, device
 from gancluster.engine.play import Game, Moment, assert_finite, play
 from gancluster.engine.randomness import seed_of
 from gancluster.engine.trained import Trained, settle
-from gancluster.errors import Diverged, Interrupted, UserError
+from gancluster.errors import Diverged, Interrupted, RunError, UserError
 from gancluster.methods.base import Fit, Method, Prediction, Task
 from gancluster.metrics import toys
 from gancluster.outcomes import put_down
@@ -74,9 +75,13 @@ class Attempt:
 
 
 def configured(request: Request) -> Method | Fit:
-    """The method that `request` asks for, as it was configured."""
+    """The method that `request` asks for, as it was configured; `RunError` where it has no such options."""
     method: type[Method] | type[Fit] = registry.find("methods", request.method)
-    config = method.config_type(**request.options)
+    try:
+        config = method.config_type(**request.options)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise RunError(f"the run's config.json has no sound option '{where}' of {method.name}: train again") from error
     return method(config, Task(*(getattr(request, field) for field in Task._fields)))
 
 

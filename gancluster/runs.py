@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ NOT_IN_KEY = {"source", "features", "command", "drawn_by"}  # the data, told by 
 
 Status = Literal["finished", "failed", "unfinished"]
 Row = dict[str, float | int | str]
+M = TypeVar("M", bound=BaseModel)
 
 
 class Request(BaseModel):
@@ -81,6 +82,20 @@ class Request(BaseModel):
         return Path(dataset, self.method, f"{self.preset}-s{self.seed}-{self.key[:8]}")
 
 
+class Outcome(BaseModel):
+    """What every result tells, beside more; `row`, `sizes` and `scores` of one that is finished, `reason` of others."""
+
+    status: Literal["finished", "failed"]
+    reason: str = ""
+    row: str = ""
+    extensions: list[str] = []
+    scores: dict[str, dict[str, float]] | None = None
+    sizes: dict[str, list[int]] = {}
+    warnings: list[str] = []
+    restarts: list[dict[str, Any]] = []
+    seconds: float
+
+
 class Run:
     """One run's folder. `open` an existing one, `place` a new one."""
 
@@ -113,13 +128,7 @@ class Run:
         if config.get("format") != FORMAT:
             theirs, version = config.get("format"), config.get("version")
             raise RunError(f"{folder} has run format {theirs}, not {FORMAT}: open it with gancluster {version}")
-        try:
-            return cls(folder, Request.model_validate(config))
-        except ValidationError as error:
-            where = ".".join(map(str, error.errors()[0]["loc"]))
-            raise RunError(
-                f"{folder / 'config.json'} is damaged at '{where}': remove the folder, train again"
-            ) from error
+        return cls(folder, _checked(Request, config, folder / "config.json"))
 
     @contextmanager
     def alone(self, wait: bool = False) -> Iterator[None]:
@@ -159,8 +168,7 @@ class Run:
         """
         path = self.folder / "result.json"
         content = _json(path, f"{self.folder} is not finished: repeat its command with --resume")
-        if content.get("status") not in ("finished", "failed"):
-            raise RunError(f"{path} is damaged (no status): remove the folder and train again")
+        _checked(Outcome, content, path)
         return content
 
     def finish(self, result: dict[str, Any]) -> None:
@@ -188,7 +196,19 @@ class Run:
             reason = self.result().get("reason")
             missing = f"{path} is missing: remove the folder and train again"
             raise RunError(f"{self.folder} failed: {reason}" if reason else missing)
-        return _npz(path)
+        arrays = _npz(path)
+        if not self._fit(arrays):
+            raise RunError(f"{path} is damaged (its arrays are not this run's): remove the folder and train again")
+        return arrays
+
+    def _fit(self, arrays: dict[str, NDArray[Any]]) -> bool:
+        """Whether arrays are those of so many samples, and their clusters some of so many."""
+        n, k = self.request.n_samples, self.request.n_clusters
+        found = [values for name, values in arrays.items() if name.startswith("clusters/")]
+        whole = [*found, *(arrays[name] for name in ("embedding", "labels") if name in arrays)]
+        numbered = all(values.dtype.kind in "iu" and values.min() >= 0 and values.max() < k for values in found)
+        there = {"embedding", "centres"} <= arrays.keys() and bool(found) and arrays["embedding"].ndim == 2
+        return there and all(values.shape[:1] == (n,) for values in whole) and numbered
 
     def write_arrays(self, arrays: dict[str, Any]) -> None:
         atomic.write_npz(self.folder / "embedding.npz", arrays)
@@ -272,6 +292,15 @@ def _holder(lock: Path) -> str:
     with suppress(OSError, ValueError):
         return " ".join(lock.read_text().split()) or "another process"
     return "another process"
+
+
+def _checked(model: type[M], content: dict[str, Any], path: Path) -> M:
+    """The content of `path` as a `model`; `RunError` that says where it is none."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise RunError(f"{path} is damaged at '{where}': remove the folder, train again") from error
 
 
 def _json(path: Path, missing: str) -> dict[str, Any]:

@@ -71,6 +71,7 @@ def test_the_key_changes_with_all_that_can_change_the_result(tmp_path: Path) -> 
 def test_how_the_data_were_found_does_not_change_the_key(tmp_path: Path) -> None:
     request = duel_run(tmp_path).request
     elsewhere = {"source": "/elsewhere/points.npz", "command": "gancluster train duel --quiet", "drawn_by": 7}
+    elsewhere["features"] = "resnet50"
     assert elsewhere.keys() == NOT_IN_KEY
     again = request.model_copy(update=elsewhere)
     assert (again.key, again.folder) == (request.key, request.folder)
@@ -259,7 +260,7 @@ def test_what_is_not_finished_has_neither_result_nor_arrays(tmp_path: Path) -> N
 def test_a_result_without_a_status_is_damaged(tmp_path: Path) -> None:
     run = finished(tmp_path)
     (run.folder / "result.json").write_text("{}")
-    with pytest.raises(RunError, match=r"result\.json is damaged \(no status\)"):
+    with pytest.raises(RunError, match=r"result\.json is damaged at 'status': remove"):
         _ = run.status
 
 

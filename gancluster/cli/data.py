@@ -12,6 +12,7 @@ import typer
 from gancluster.cli.options import Json
 from gancluster.data import catalogue
 from gancluster.data.dataset import Split
+from gancluster.plain import plain
 
 DataDir = Annotated[
     Path | None, typer.Option(help="Where data sets lie (default: $GANCLUSTER_DATA, or a cache folder).")
@@ -45,7 +46,7 @@ def info(name: Name, data_dir: DataDir = None, split: Part = "all", as_json: Jso
     """Read a data set, check it, and tell what it is made of."""
     folder = catalogue.data_folder(data_dir)
     facts = catalogue.facts(catalogue.load(name, folder, split))
-    facts["files"] = [str(path) for path in catalogue.files_of(name, folder)]
+    facts["files"] = [plain(str(path)) for path in catalogue.files_of(name, folder)]
     if as_json:
         print(json.dumps(facts))
         return

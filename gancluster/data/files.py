@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gancluster.data.dataset import Dataset, require_finite
 from gancluster.data.reading import arrays, names_in, picture, reading
 from gancluster.errors import DataError
+from gancluster.plain import plain
 
 INPUT_NAMES = ("inputs", "images", "x", "features")
 LABEL_NAMES = ("labels", "y")
@@ -34,7 +35,7 @@ def from_npz(path: Path) -> Dataset:
     if labels_name is not None:
         labels, label_names = encoded(arrays(path, labels_name, advice=ANEW)[0], str(path))
     n_classes = None if label_names is None else len(label_names)
-    return Dataset(path.resolve().name, inputs, labels, n_classes, label_names=label_names)
+    return Dataset(plain(path.resolve().name), inputs, labels, n_classes, label_names=label_names)
 
 
 def as_inputs(stored: NDArray[Any], origin: str) -> NDArray[np.uint8] | NDArray[np.float32]:
@@ -109,7 +110,7 @@ def encoded(labels: NDArray[Any], origin: str) -> tuple[NDArray[np.int64] | None
         return None, None
     full = np.full(len(labels), -1, dtype=np.int64)
     full[known] = codes
-    return full, tuple(map(str, names.tolist()))
+    return full, tuple(plain(str(name)) for name in names.tolist())
 
 
 def from_folder(path: Path) -> Dataset:
@@ -127,10 +128,10 @@ def from_folder(path: Path) -> Dataset:
     if not flat and not classes:
         raise DataError(f"{path} has no images ({' '.join(SUFFIXES)}), neither in itself nor in one sub-folder a class")
     if flat:
-        return Dataset(path.resolve().name, _stacked(flat), None, None)
+        return Dataset(plain(path.resolve().name), _stacked(flat), None, None)
     inputs = _stacked([file for files in classes.values() for file in files])
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(files) for files in classes.values()])
-    return Dataset(path.resolve().name, inputs, labels, len(classes), label_names=tuple(classes))
+    return Dataset(plain(path.resolve().name), inputs, labels, len(classes), label_names=tuple(map(plain, classes)))
 
 
 def _named(path: Path, there: list[str], wanted: tuple[str, ...]) -> str | None:

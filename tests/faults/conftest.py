@@ -1,8 +1,11 @@
-"""One nursery for all tests of faults, and a run that met none."""
+"""One nursery and one ledger for all tests of faults, and runs and tables that met none."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from ledger import Ledger
 from nursery import Nursery
 
 from gancluster.runs import Run, every
@@ -13,6 +16,15 @@ def nursery() -> Iterator[Nursery]:
     started = Nursery()
     yield started
     started.close()
+
+
+@pytest.fixture(scope="session")
+def ledger() -> Iterator[Ledger]:
+    """What was tried in this session; `$GANCLUSTER_FAULTS` names the file that it is written to, if any."""
+    kept = Ledger()
+    yield kept
+    if named := os.environ.get("GANCLUSTER_FAULTS"):
+        kept.write(Path(named))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -28,7 +29,9 @@ class Ending(NamedTuple):
 
 
 class Nursery:
-    """Starts `gancluster` command lines in children of a warmed-up process."""
+    """Starts `gancluster` command lines in children of a warmed-up process; `peak`: MiB that the last one came to."""
+
+    peak = 0.0
 
     def __init__(self) -> None:
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
@@ -42,17 +45,25 @@ class Nursery:
         print(json.dumps(question), file=self.process.stdin, flush=True)
         return json.loads(self.process.stdout.readline())
 
-    def start(self, runs_dir: Path, options: str = "", draw: bool = False, **fault: Any) -> int:
-        """Begin a small training of ClusterGAN in a child and return its process number; for `fault` see `suffer`."""
-        line = f"train clustergan {FAST} --runs-dir {runs_dir} {options}"
+    def begin(self, line: str, draw: bool = False, **fault: Any) -> int:
+        """Carry out a command line in a child and return its process number; for `fault` see `suffer`."""
         return int(self._ask(line=line.split(), fault=fault, draw=draw))
+
+    def start(self, runs_dir: Path, options: str = "", draw: bool = False, **fault: Any) -> int:
+        """Begin a small training of ClusterGAN."""
+        return self.begin(f"train clustergan {FAST} --runs-dir {runs_dir} {options}", draw, **fault)
 
     def until_stopped(self, child: int) -> None:
         """Wait until a child has been sent SIGSTOP."""
         assert self._ask(stopped=child)
 
     def wait(self, child: int) -> Ending:
-        return Ending(*self._ask(wait=child))
+        *ending, self.peak = self._ask(wait=child)
+        return Ending(*ending)
+
+    def ask(self, line: str, **fault: Any) -> Ending:
+        """How a command line ends."""
+        return self.wait(self.begin(line, **fault))
 
     def train(self, runs_dir: Path, options: str = "", draw: bool = False, **fault: Any) -> Ending:
         return self.wait(self.start(runs_dir, options, draw, **fault))
@@ -65,6 +76,7 @@ class Nursery:
 def suffer(
     kill_at: int = 0,
     signal_at: int = signal.SIGKILL,
+    kill_after: float = 0.0,
     full_after: int = -1,
     limit: int = 0,
     copy: str = "",
@@ -73,9 +85,11 @@ def suffer(
     """Let this process meet a fault, counted in renamings of files, of which every file has one when it is written.
 
     `kill_at`: killed, or sent `signal_at`, just before that renaming, when the new content lies beside the old.
-    `full_after`: after so many renamings no file can grow beyond `limit` bytes, and the folder `of` is copied to
-    `copy` first.
+    `kill_after`: killed after so many seconds. `full_after`: after so many renamings no file can grow beyond `limit`
+    bytes, and the folder `of` is copied to `copy` first.
     """
+    if kill_after:
+        threading.Timer(kill_after, os.kill, (os.getpid(), signal.SIGKILL)).start()
     replace, count = os.replace, 0
 
     def fill_up() -> None:
@@ -103,9 +117,9 @@ def serve() -> None:
     for line in sys.stdin:
         question = json.loads(line)
         if "wait" in question:
-            _, status = os.waitpid(question["wait"], 0)
+            _, status, used = os.wait4(question["wait"], 0)
             texts = [os.fdopen(end).read() for end in outputs.pop(question["wait"])]
-            answer: Any = [os.waitstatus_to_exitcode(status), *texts]
+            answer: Any = [os.waitstatus_to_exitcode(status), *texts, used.ru_maxrss / 1024]
         elif "stopped" in question:
             answer = os.WIFSTOPPED(os.waitpid(question["stopped"], os.WUNTRACED)[1])
         else:
@@ -136,10 +150,17 @@ def fork(line: list[str], fault: dict[str, Any], draw: bool) -> tuple[int, tuple
 
 
 def carry_out(line: list[str], draw: bool) -> int:
-    """The command line's exit code; without `draw` no pictures, which take longer than these trainings."""
+    """The command line's exit code; without `draw` no pictures, which take longer than these trainings.
+
+    The cells of a table are run by the process itself, so that whatever kills it kills them all.
+    """
+    from here import Here
+
+    from gancluster.bench import local
     from gancluster.cli.app import run
     from gancluster.report import pictures
 
+    local.Processes = Here  # type: ignore[misc, assignment]
     drawing, pictures.draw = pictures.draw, pictures.draw if draw else lambda *_: None
     try:
         return run(line)
@@ -148,6 +169,8 @@ def carry_out(line: list[str], draw: bool) -> int:
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[1]))
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
-        carry_out(f"train clustergan {FAST} --runs-dir {folder}".split(), draw=False)  # imports what it uses
+        for line in (f"train clustergan {FAST}", "eval", "train infogan --preset smoke --limit 240"):
+            carry_out([*line.split(), "--runs-dir", folder], draw=False)  # imports what it uses
     serve()
