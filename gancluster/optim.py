@@ -1,14 +1,14 @@
 """Optimisers and schedules as plain data with pure state: a method names them, the engine applies them.
 
 An optimiser holds its settings; `state(parameters)` makes what it must remember, and `step` moves parameters and state
-in place. Every operation is elementwise, so parameters stacked over seeds are updated as they are. Checked against
+in place. Every operation is elementwise, so the weights of many games are moved in one call. Checked against
 `torch.optim` to the last bit of float64 in tests/test_optim.py. A `Sampler` takes random numbers too, from a generator
 that the engine hands it; that it samples what it should is checked in tests/paper/test_sghmc.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -53,7 +53,7 @@ class Sampler(Optimizer, Protocol):
 
 @dataclass(frozen=True)
 class Adam:
-    """Kingma & Ba 2015, with bias correction."""
+    """Kingma & Ba 2015, with bias correction, as `torch.optim` computes it in one pass over each weight (`fused`)."""
 
     lr: Linear
     betas: tuple[float, float] = (0.5, 0.999)
@@ -61,19 +61,18 @@ class Adam:
     clip: float | None = None
 
     def state(self, parameters: Tree) -> Memory:
-        return {"mean": _zeros(parameters), "square": _zeros(parameters), "steps": {"n": torch.zeros(())}}
+        steps = {name: torch.zeros((), device=value.device) for name, value in parameters.items()}
+        return {"mean": _zeros(parameters), "square": _zeros(parameters), "steps": steps}
 
     def step(self, parameters: Tree, gradients: Tree, memory: Memory, lr: float) -> None:
-        first, second = self.betas
-        g, mean, square = _values(gradients), _values(memory["mean"]), _values(memory["square"])
-        n = int(memory["steps"]["n"].add_(1))
-        torch._foreach_lerp_(mean, g, 1 - first)
-        torch._foreach_mul_(square, second)
-        torch._foreach_addcmul_(square, g, g, 1 - second)
-        width = torch._foreach_sqrt(square)
-        torch._foreach_div_(width, (1 - second**n) ** 0.5)
-        torch._foreach_add_(width, self.eps)
-        torch._foreach_addcdiv_(_values(parameters), mean, width, -lr / (1 - first**n))
+        mean, square, steps = (_values(memory[name]) for name in ("mean", "square", "steps"))
+        gradient = [value.contiguous() for value in gradients.values()]  # the fused pass goes through memory in order
+        torch._foreach_add_(steps, 1)
+        torch._fused_adam_(
+            _values(parameters), gradient, mean, square, [], steps,
+            lr=lr, beta1=self.betas[0], beta2=self.betas[1], eps=self.eps,
+            weight_decay=0.0, amsgrad=False, maximize=False,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -184,6 +183,13 @@ class NearSGD:
         prior = [2 / (self.n * self.prior_std**2 * weight.numel()) for weight in weights]
         torch._foreach_add_(velocity, torch._foreach_mul(weights, prior))
         torch._foreach_add_(weights, velocity, alpha=-lr)
+
+
+def merged(trees: Sequence[Tree]) -> Tree:
+    """One tree of many: the tensors of tree k themselves, under `k/name`; of a single tree, that tree."""
+    if len(trees) == 1:
+        return trees[0]
+    return {f"{k}/{name}": value for k, tree in enumerate(trees) for name, value in tree.items()}
 
 
 def clip_norm(gradients: Tree, bound: float) -> None:

@@ -11,14 +11,30 @@ from torch import Tensor
 
 from gancluster.engine.play import Game, play
 from gancluster.methods.base import Phase, Turn
-from gancluster.optim import SGD, SGHMC, Adam, Linear, Memory, NearSGD, Optimizer, RMSprop, Sampler, Tree, clip_norm
+from gancluster.optim import (
+    SGD,
+    SGHMC,
+    Adam,
+    Linear,
+    Memory,
+    NearSGD,
+    Optimizer,
+    RMSprop,
+    Sampler,
+    Tree,
+    clip_norm,
+    merged,
+)
 
 LR = Linear(0.01, 0.01)
 Reference = Callable[[list[Tensor]], torch.optim.Optimizer]
 
 PAIRS: dict[str, tuple[Optimizer, Reference]] = {
-    "Adam": (Adam(LR), lambda ps: torch.optim.Adam(ps, 0.01, (0.5, 0.999), eps=1e-8)),
-    "Adam with other settings": (Adam(LR, (0.9, 0.99), 1e-4), lambda ps: torch.optim.Adam(ps, 0.01, (0.9, 0.99), 1e-4)),
+    "Adam": (Adam(LR), lambda ps: torch.optim.Adam(ps, 0.01, (0.5, 0.999), eps=1e-8, fused=True)),
+    "Adam with other settings": (
+        Adam(LR, (0.9, 0.99), 1e-4),
+        lambda ps: torch.optim.Adam(ps, 0.01, (0.9, 0.99), 1e-4, fused=True),
+    ),
     "RMSprop": (RMSprop(LR), lambda ps: torch.optim.RMSprop(ps, 0.01, alpha=0.99, eps=1e-8)),
     "RMSprop with other settings": (RMSprop(LR, 0.9, 1e-6), lambda ps: torch.optim.RMSprop(ps, 0.01, 0.9, 1e-6)),
     "SGD": (SGD(LR), lambda ps: torch.optim.SGD(ps, 0.01)),
@@ -63,18 +79,26 @@ def test_all_that_is_remembered_is_in_the_state(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_weights_stacked_over_seeds_move_as_each_would_alone(name: str) -> None:
+def test_the_weights_of_two_games_moved_in_one_call_move_as_each_would_alone(name: str) -> None:
     optimizer, _ = PAIRS[name]
-
-    def stacked(seed: int) -> Tree:
-        return {key: torch.stack([tree(seed)[key], tree(seed + 100)[key]]) for key in tree(seed)}
-
-    alone, together = tree(100), stacked(0)
-    memories = optimizer.state(alone), optimizer.state(together)
+    alone, both = tree(100), merged([tree(0), tree(100)])
+    memories = optimizer.state(alone), optimizer.state(both)
     for step in range(1, 5):
         optimizer.step(alone, tree(step + 100), memories[0], lr=0.01)
-        optimizer.step(together, stacked(step), memories[1], lr=0.01)
-    assert all(torch.equal(together[key][1], alone[key]) for key in alone)
+        optimizer.step(both, merged([tree(step), tree(step + 100)]), memories[1], lr=0.01)
+    assert all(torch.equal(both[f"1/{key}"], alone[key]) for key in alone)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_gradient_s_layout_in_memory_changes_nothing(name: str) -> None:
+    optimizer, _ = PAIRS[name]
+    one, other = tree(0), tree(0)
+    memories = optimizer.state(one), optimizer.state(other)
+    for step in range(1, 4):
+        turned = tree(step) | {"weight": tree(step)["weight"].T.contiguous().T, "bias": torch.ones(4).double()}
+        optimizer.step(one, turned | {"bias": torch.ones(1).double().expand(4)}, memories[0], lr=0.01)
+        optimizer.step(other, {key: value.contiguous() for key, value in turned.items()}, memories[1], lr=0.01)
+    assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 @pytest.mark.parametrize("bound", [0.1, 1000.0])

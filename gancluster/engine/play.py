@@ -1,4 +1,4 @@
-"""The plain engine: a loop that one can step through in a debugger.
+"""The engine: a loop over turns that one can step through in a debugger.
 
 A game's whole state is players, averages, optimiser memories and a clock. There is no random state: every random number
 is a function of (seed, step). `play` advances the state turn by turn and pauses after every step, so that whoever
@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
 from gancluster.data.batches import Batches
 from gancluster.engine.randomness import Purpose, generator
+from gancluster.engine.slopes import Hand, Slopes, Trees, as_functions, plain
 from gancluster.errors import DataError, Diverged
 from gancluster.methods.base import Batch, Clock, Labelled, Loss, Method, Modules, Nets, Phase, Row, Turn
-from gancluster.optim import Memory, Sampler, Tree, clip_norm
+from gancluster.optim import Memory, Sampler, Tree, clip_norm, merged
 
 
 @dataclass
@@ -160,17 +158,8 @@ class Game:
 
     def nets(self, parameters: dict[str, Tree]) -> Nets:
         """The players as functions, with `parameters` in place of the state's where given."""
-        players = self.state.players | parameters
-        return Nets(
-            {name: self._net(name, tree) for name, tree in players.items()},
-            {name: self._net(name, tree) for name, tree in self.state.averages.items()},
-        )
-
-    def _net(self, name: str, parameters: Tree) -> partial[Any]:
-        return partial(_call, self.modules[name], parameters | self.state.buffers[name])
-
-    def precision(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+        state = self.state
+        return as_functions(self.modules, state.players | parameters, state.buffers, state.averages)
 
 
 def check_batches(phases: Sequence[Phase], samples: int) -> None:
@@ -183,41 +172,55 @@ def check_batches(phases: Sequence[Phase], samples: int) -> None:
             )
 
 
-def play(game: Game) -> Iterator[Moment]:
+def play(game: Game, slopes: Slopes = plain) -> Iterator[Moment]:
     """Play from where the state stands to the end of the last phase; `Diverged` once a loss is not finite."""
-    state, total, order = game.state, game.total, None
-    game.freeze()  # a checkpoint, if one was loaded, does not
-    if state.step == 0:
-        game.pass_over()
-    while not game.is_over:
-        phase, epoch = game.phases[state.phase], state.epoch
-        size, steps = phase.batch_size, game.steps(phase)
-        if order is None or state.step == 0:
-            order = game.order(state.phase, epoch)
-        here = state.step * size
-        _play_step(game, phase, order[here:][:size], (epoch + state.step / steps) / phase.epochs)
-        state.step, state.played = state.step + 1, state.played + 1
-        row = _close_epoch(game, phase) if state.step == steps else None
-        yield Moment(phase.name, epoch + 1, phase.epochs, state.played, total, row)
+    for (moment,) in play_together([game], slopes):
+        yield moment
 
 
-def _play_step(game: Game, phase: Phase, index: Tensor, progress: float) -> None:
-    """Every turn of the step's round on one batch; a turn's earlier repetitions get batches of their own."""
-    shared = _hand(game, index, 0)
-    clock = Clock(torch.tensor(progress, device=game.device))
-    for place, turn in enumerate(phase.rounds[game.state.played % len(phase.rounds)]):
+def play_together(games: Sequence[Game], slopes: Slopes) -> Iterator[list[Moment]]:
+    """As `play`, games that differ in their seeds alone, step by step as far as they stand at the same place."""
+    for game in games:
+        game.freeze()  # a checkpoint, if one was loaded, does not
+        if game.state.step == 0:
+            game.pass_over()
+    orders, one = list[Tensor](), games[0]
+    while not one.is_over and _in_step(games):
+        phase, epoch, step = one.phases[one.state.phase], one.state.epoch, one.state.step
+        size, steps = phase.batch_size, one.steps(phase)
+        if not orders or step == 0:
+            orders = [game.order(game.state.phase, epoch) for game in games]
+        indices = [order[step * size :][:size] for order in orders]
+        _play_step(games, phase, indices, (epoch + step / steps) / phase.epochs, slopes)
+        for game in games:
+            game.state.step, game.state.played = step + 1, game.state.played + 1
+        rows = [_close_epoch(game, phase) if step + 1 == steps else None for game in games]
+        yield [Moment(phase.name, epoch + 1, phase.epochs, one.state.played, one.total, row) for row in rows]
+
+
+def _in_step(games: Sequence[Game]) -> bool:
+    """Whether all stand at the same place: a phase's own rule may end it earlier in one game than in another."""
+    return len({(game.state.phase, game.state.epoch, game.state.step, game.state.played) for game in games}) == 1
+
+
+def _play_step(games: Sequence[Game], phase: Phase, indices: list[Tensor], progress: float, slopes: Slopes) -> None:
+    """Every turn of the step's round, on a batch a game; a turn's earlier repetitions get batches of their own."""
+    shared = [_hand(game, index, 0) for game, index in zip(games, indices, strict=True)]
+    clock, played = Clock(torch.tensor(progress, device=games[0].device)), games[0].state.played
+    for place, turn in enumerate(phase.rounds[played % len(phase.rounds)]):
         for again in reversed(range(turn.repeat)):
-            batch, noise = shared if again == 0 else _hand(game, _extra(game, len(index), again), again)
-            loss, gradients = _slopes(game, turn, batch, noise, clock)
-            _move(game, phase, turn, gradients, progress, (game.state.played, place, again))
-            _remember(game.state, turn.movers[0], loss)
+            hands = shared if again == 0 else [_another_hand(game, phase.batch_size, again) for game in games]
+            found = slopes(games, turn, hands, clock)
+            _move(games, phase, turn, [slope.gradients for slope in found], progress, (played, place, again))
+            for game, slope in zip(games, found, strict=True):
+                _remember(game.state, turn.movers[0], slope.loss)
 
 
-def _hand(game: Game, index: Tensor, again: int) -> tuple[Batch, Any]:
+def _hand(game: Game, index: Tensor, again: int) -> Hand:
     """A batch of real samples, labelled ones where there are any, and every random number that its turns use."""
     rng = generator(game.device, game.seed, Purpose.NOISE, game.state.played, again)
     batch = Batch(game.batches.at(index), _labelled(game, len(index), again), index)
-    return batch, game.method.draw(len(index), rng)
+    return Hand(batch, game.method.draw(len(index), rng))
 
 
 def _labelled(game: Game, n: int, again: int) -> Labelled | None:
@@ -230,38 +233,31 @@ def _labelled(game: Game, n: int, again: int) -> Labelled | None:
     return Labelled(game.batches.at(known[some]), game.batches.labels[some])
 
 
-def _extra(game: Game, n: int, again: int) -> Tensor:
+def _another_hand(game: Game, n: int, again: int) -> Hand:
     rng = generator("cpu", game.seed, Purpose.EXTRA, game.state.played, again)
-    return torch.randint(len(game.batches), (n,), generator=rng).to(game.device)
-
-
-def _slopes(game: Game, turn: Turn, batch: Batch, noise: Any, clock: Clock) -> tuple[Loss, dict[str, Tree]]:
-    """The turn's loss and its gradient in each of its players, everybody else standing still."""
-    state = game.state
-    moving = {m: {name: w.detach().requires_grad_() for name, w in state.players[m].items()} for m in turn.movers}
-    with game.precision():
-        loss = turn.loss(game.nets(moving), batch, noise, clock)
-    weights = [w for tree in moving.values() for w in tree.values()]
-    gradients = iter(torch.autograd.grad(loss.total, weights, materialize_grads=True))
-    return loss, {mover: {name: next(gradients) for name in tree} for mover, tree in moving.items()}
+    return _hand(game, torch.randint(len(game.batches), (n,), generator=rng).to(game.device), again)
 
 
 def _move(
-    game: Game, phase: Phase, turn: Turn, gradients: dict[str, Tree], progress: float, place: tuple[int, int, int]
+    games: Sequence[Game], phase: Phase, turn: Turn, slopes: list[Trees], progress: float, place: tuple[int, int, int]
 ) -> None:
     """One step of each of the turn's players; a sampler's is disturbed by numbers of its own, told by `place`."""
-    state = game.state
     for i, mover in enumerate(turn.movers):
-        optimizer, memory, gradient = phase.optimizer_of(mover), state.memories[mover], gradients[mover]
-        lr = optimizer.lr.at(progress)
+        optimizer, states = phase.optimizer_of(mover), [game.state for game in games]
+        lr, gradients = optimizer.lr.at(progress), [slope[mover] for slope in slopes]
+        weights, memories = [state.players[mover] for state in states], [state.memories[mover] for state in states]
         if optimizer.clip is not None:
-            clip_norm(gradient, optimizer.clip)
+            for gradient in gradients:
+                clip_norm(gradient, optimizer.clip)
         if isinstance(optimizer, Sampler):
-            optimizer.refresh(memory, lr, generator(game.device, game.seed, Purpose.SAMPLER, *place, i))
-        optimizer.step(state.players[mover], gradient, memory, lr)
-        if turn.after is not None:
-            turn.after(state.players[mover], state.buffers[mover])
-        _follow(game, mover)
+            for game, memory in zip(games, memories, strict=True):
+                optimizer.refresh(memory, lr, generator(game.device, game.seed, Purpose.SAMPLER, *place, i))
+        memory = {part: merged([memory[part] for memory in memories]) for part in memories[0]}
+        optimizer.step(merged(weights), merged(gradients), memory, lr)
+        for game in games:
+            if turn.after is not None:
+                turn.after(game.state.players[mover], game.state.buffers[mover])
+            _follow(game, mover)
 
 
 def _follow(game: Game, mover: str) -> None:
@@ -311,10 +307,6 @@ def assert_finite(game: Game) -> None:
     for player, tree in state.players.items():
         if tree and not torch.isfinite(torch.stack(torch._foreach_norm(list(tree.values())))).all():
             raise Diverged(f"a weight of the {player}", state.played, game.seed)
-
-
-def _call(module: torch.nn.Module, parameters: Tree, *inputs: Tensor, **options: Any) -> Any:
-    return functional_call(module, parameters, inputs, options)
 
 
 def _owned(named: Iterable[tuple[str, Tensor]]) -> Tree:

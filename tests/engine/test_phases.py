@@ -186,7 +186,7 @@ def test_the_phase_after_one_that_ended_early_begins_as_any_other(after: int) ->
     for moment in play(one):
         rows += [moment.row] if moment.row else []
         if not moment.row:
-            counts.setdefault(moment.phase, []).append(one.state.memories["maker"]["steps"]["n"].item())
+            counts.setdefault(moment.phase, []).append(one.state.memories["maker"]["steps"]["weight"].item())
     assert entered == ["one", "two"]
     assert counts["two"] == [1, 2, 4, 5]  # the optimiser's steps, begun afresh
     assert [(row["phase"], row["epoch"]) for row in rows] == [*[("one", 1), ("one", 2)][:after], ("two", 1), ("two", 2)]

@@ -201,7 +201,7 @@ def memory_lost(game: Game) -> None:
 
 
 def bias_correction_lost(game: Game) -> None:
-    game.state.memories["generator"]["steps"]["n"].zero_()
+    torch._foreach_zero_(list(game.state.memories["generator"]["steps"].values()))
 
 
 def average_lost(game: Game) -> None:
