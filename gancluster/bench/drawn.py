@@ -21,13 +21,17 @@ from gancluster.runs import Run
 
 def as_bars(sheet: Sheet, path: Path) -> None:
     """Every column of `sheet` as a panel, as PNG; `UserError` where none holds a number."""
-    panels = [
+    if all(bar.is_blank for panel in panels(sheet) for bar in panel.bars):
+        raise UserError(f"{sheet.name} holds no number yet: run it before it is drawn")
+    bar_chart([line.title for line in sheet.lines], panels(sheet), path, [line.floor for line in sheet.lines])
+
+
+def panels(sheet: Sheet) -> list[Panel]:
+    """A panel a column, a bar a row."""
+    return [
         Panel(f"{head.dataset} {head.metric}", [_bar(line.entries[place], head) for line in sheet.lines], head.decimals)
         for place, head in enumerate(sheet.heads)
     ]
-    if all(bar.mean is None and bar.printed is None for panel in panels for bar in panel.bars):
-        raise UserError(f"{sheet.name} holds no number yet: run it before it is drawn")
-    bar_chart([line.title for line in sheet.lines], panels, path, [line.floor for line in sheet.lines])
 
 
 def _bar(entry: Entry, head: Head) -> Bar:

@@ -61,6 +61,18 @@ def look(cells: Sequence[Cell], folders: Folders, command: str = "") -> list[Pla
     return [found[place] for place in range(len(cells))]
 
 
+def as_run(planned: Sequence[Planned], folders: Folders) -> list[Outcome]:
+    """What has become of every cell, nothing being run; runs that are finished and were not measured yet, are."""
+    for one in planned:
+        if one.request is None or one.outcome.status != "waiting" or one.request.method in HASHES:
+            continue
+        with contextlib.suppress(UserError):  # it is waiting, then
+            run = Run.open(root_of(one.request, folders.runs) / one.request.folder)
+            if run.request.key == one.key and run.status == "finished":
+                measures.take(run, folders.data)
+    return [_after(one, True, {}, folders.runs) for one in planned]
+
+
 def carry_out(
     planned: Sequence[Planned],
     folders: Folders,

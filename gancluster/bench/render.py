@@ -67,7 +67,7 @@ def cell(entry: Entry, head: Head, with_published: bool = True) -> list[str]:
 
 def grids(sheet: Sheet) -> list[Grid]:
     """The sheet cut into as many grids as it has data sets, a row a system."""
-    return [_grid(sheet, dataset, places) for dataset, places in _by_dataset(sheet)]
+    return [_grid(sheet, dataset, places) for dataset, places in by_dataset(sheet)]
 
 
 def _grid(sheet: Sheet, dataset: str, places: list[int]) -> Grid:
@@ -78,7 +78,7 @@ def _grid(sheet: Sheet, dataset: str, places: list[int]) -> Grid:
         [name, *("\n".join(cell(entry, head, printed)) for entry, head in zip(entries, heads, strict=True))]
         for name, entries in lines
     ]
-    return Grid(dataset, ["", *map(_metric, heads)], rows)
+    return Grid(dataset, ["", *map(metric, heads)], rows)
 
 
 def system(line: Line) -> str:
@@ -87,12 +87,14 @@ def system(line: Line) -> str:
     return f"{line.title} ({line.method})" if ran and line.method.lower() != line.title.lower() else line.title
 
 
-def _by_dataset(sheet: Sheet) -> Iterator[tuple[str, list[int]]]:
+def by_dataset(sheet: Sheet) -> Iterator[tuple[str, list[int]]]:
+    """Each data set with the places of its columns."""
     for dataset, places in groupby(range(len(sheet.heads)), lambda place: sheet.heads[place].dataset):
         yield dataset, list(places)
 
 
-def _metric(head: Head) -> str:
+def metric(head: Head) -> str:
+    """The metric as a column is headed, with a mark where lower is better."""
     return head.metric + (" ↓" if head.lower else "")
 
 
@@ -170,7 +172,7 @@ def records(sheet: Sheet, only_measured: bool = False) -> Iterator[dict[str, str
             yield {
                 "row": system(line),
                 "data set": head.dataset,
-                "metric": _metric(head),
+                "metric": metric(head),
                 "published": entry.published,
                 "what it is": entry.what,
                 "measured": measured(entry, head),
@@ -232,11 +234,11 @@ def latex(sheet: Sheet) -> str:
     """A `tabular` a data set, by booktabs: published and measured side by side."""
     blocks = [f"% {heading(sheet)}; budget {sheet.budget}; needs \\usepackage{{booktabs}}"]
     blocks += [f"% {note}" for note in notes(sheet, "beside")]
-    for dataset, places in _by_dataset(sheet):
+    for dataset, places in by_dataset(sheet):
         heads = [sheet.heads[place] for place in places]
         spans = [f"\\cmidrule(lr){{{2 * i + 2}-{2 * i + 3}}}" for i in range(len(places))]
         blocks += ["", f"% {dataset}" if dataset else "%", f"\\begin{{tabular}}{{l{'rr' * len(places)}}}", "\\toprule"]
-        blocks.append(_row(_tex(dataset), *(f"\\multicolumn{{2}}{{c}}{{{_tex(_metric(h))}}}" for h in heads)))
+        blocks.append(_row(_tex(dataset), *(f"\\multicolumn{{2}}{{c}}{{{_tex(metric(h))}}}" for h in heads)))
         blocks += ["".join(spans), _row("", *["published", "measured"] * len(places)), "\\midrule"]
         for line in sheet.lines:
             pairs = [

@@ -42,7 +42,7 @@ app.command()(predict.predict)
 app.command()(embed.embed)
 app.command("hash")(hash.hash_samples)
 app.add_typer(bench.app, name="bench")
-app.command()(report.report)
+app.command("report")(report.report)
 app.command()(verify.verify)
 app.add_typer(data.app, name="data", help="The data sets: list them, look at one, fetch one.")
 

@@ -151,10 +151,10 @@ def _command(name: str) -> Any:
         planned = grid.look(cells, folders, shlex.join(["gancluster", *sys.argv[1:]]))
         if dry_run:
             return _show_plan(table, planned, folders, options.jobs)
-        _make(pictures, "--pictures")
+        make(pictures, "--pictures")
         _say_what_it_takes(table, planned, folders, options.jobs)
         with Board(table.name, planned, retry_failed) as board:
-            outcomes = grid.carry_out(planned, folders, Processes(options.jobs), board, retry_failed, save_every)
+            outcomes = grid.carry_out(planned, folders, executor, board, retry_failed, save_every)
         _end_if_stopped(outcomes, runs_dir)
         sheet = filled(table, outcomes, options.budget, data_dir, asked_by("bench", name, options))
         _keep(sheet, None if options.is_narrow else results_dir)
@@ -179,7 +179,7 @@ def _ending(form: Format | None, output: Path | None) -> str | None:
     from gancluster.registry import unknown
 
     if output is not None:
-        _check_free(output, "-o")
+        check_free(output, "-o")
     if form == "terminal" or (form is None and output is None):
         if output is not None:
             raise RunError(f"--format terminal is not for a file: leave out --output {output}")
@@ -192,7 +192,7 @@ def _ending(form: Format | None, output: Path | None) -> str | None:
     return ending
 
 
-def _check_free(path: Path, option: str) -> None:
+def check_free(path: Path, option: str) -> None:
     """`RunError` for a file that is there already, or whose folder is not."""
     from gancluster.errors import RunError
 
@@ -208,12 +208,12 @@ def _check_capsule(table: Table, capsule: Path | None) -> None:
 
     if capsule is None:
         return
-    _check_free(capsule, "--capsule")
+    check_free(capsule, "--capsule")
     if not table.cells(seeds=1):
         raise UserError(f"{table.name} has no runs, so there is nothing to compute anew: leave out --capsule")
 
 
-def _make(folder: Path | None, option: str) -> None:
+def make(folder: Path | None, option: str) -> None:
     """Make a folder that is written to; `RunError` where that cannot be."""
     from gancluster.errors import RunError
 
@@ -301,7 +301,7 @@ def _keep(sheet: Sheet, results_dir: Path | None) -> None:
 
     if results_dir is None:
         return
-    _make(results_dir, "--results-dir")
+    make(results_dir, "--results-dir")
     atomic.write_text(results_dir / f"{pages.name(sheet)}.json", render.json_text(sheet))
 
 

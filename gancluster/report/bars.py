@@ -27,6 +27,14 @@ class Bar(NamedTuple):
     printed: float | None = None
     word: str = ""
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether it has nothing to show but a word."""
+        return self.mean is None and self.printed is None
+
+    def text(self, decimals: int) -> str:
+        return self.word if self.mean is None else f"{self.mean:.{decimals}f}{self.word}"
+
 
 class Panel(NamedTuple):
     """A column: its bars from top to bottom, and the `decimals` that their means are written with."""
@@ -34,6 +42,12 @@ class Panel(NamedTuple):
     title: str
     bars: Sequence[Bar]
     decimals: int = 3
+
+    @property
+    def most(self) -> float:
+        """Where the longest bar ends, deviation and printed value included."""
+        ends = [max(bar.printed or 0, (bar.mean or 0) + (bar.std or 0)) for bar in self.bars]
+        return max(ends) or 1.0
 
 
 def bar_chart(rows: Sequence[str], panels: Sequence[Panel], path: Path, floor: Sequence[bool] = ()) -> None:
@@ -53,8 +67,7 @@ def bar_chart(rows: Sequence[str], panels: Sequence[Panel], path: Path, floor: S
 
 
 def _panel(axes: Axes, panel: Panel, faces: Sequence[str]) -> None:
-    ends = [[bar.printed or 0, (bar.mean or 0) + (bar.std or 0)] for bar in panel.bars]
-    most = max(map(max, ends)) or 1.0
+    most = panel.most
     for y, (bar, face) in enumerate(zip(panel.bars, faces, strict=True)):
         axes.barh(y, most, height=0.7, color=PALE)
         if bar.mean is not None:
@@ -62,8 +75,9 @@ def _panel(axes: Axes, panel: Panel, faces: Sequence[str]) -> None:
             axes.errorbar(bar.mean, y, xerr=bar.std or None, color=INK, linewidth=0.8)
         if bar.printed is not None:
             axes.vlines(bar.printed, y - 0.4, y + 0.4, color=PALETTE[1], linewidth=2)
-        text = bar.word if bar.mean is None else f"{bar.mean:.{panel.decimals}f}{bar.word}"
-        axes.text(1.04 * most, y, text, va="center", color=SOFT if bar.mean is None else INK, fontsize=7)
+        axes.text(
+            1.04 * most, y, bar.text(panel.decimals), va="center", color=SOFT if bar.mean is None else INK, fontsize=7
+        )
     axes.set(xlim=(0, 1.42 * most))
     axes.set_title(panel.title, loc="left")
     axes.set_xticks([tick for tick in MaxNLocator(3).tick_values(0, most) if tick <= most])

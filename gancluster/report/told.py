@@ -31,14 +31,23 @@ REQUESTED = ("method", "preset", "dataset", "split", "n_samples", "n_clusters", 
 def of_run(run: Run, group: Group, dataset: Dataset | None) -> list[page.Section]:
     """Sections on a finished run, with its siblings of other seeds; without the samples, no image on hovering."""
     arrays = run.arrays()
-    clusters = next(values for name, values in arrays.items() if name.startswith("clusters/"))
-    sections: list[page.Section] = [seeds(group), points(arrays, clusters, dataset)]
+    clusters = by_the_papers_rule(arrays)
+    shown = drawn_among(len(clusters), SHOWN)
+    looks = points(arrays, clusters, shown, dataset, sprites(dataset, shown))
+    return [seeds(group), looks, *found(run, arrays, clusters, dataset), asked(run), commands(run)]
+
+
+def found(
+    run: Run, arrays: dict[str, NDArray[Any]], clusters: NDArray[Any], dataset: Dataset | None
+) -> list[page.Section]:
+    """Classes against clusters where there are labels, and the pictures that the run's folder has."""
+    sections = list[page.Section]()
     if "labels" in arrays:
         sections.append(confusion(arrays["labels"], clusters, run.request.n_clusters, dataset))
     for name, text in PICTURES.items():
         if (path := run.folder / f"{name}.png").exists():
             sections.append(page.Picture(name.capitalize(), path, text))
-    return [*sections, asked(run), commands(run)]
+    return sections
 
 
 def seeds(group: Group) -> page.Table:
@@ -70,15 +79,34 @@ def _scores(run: Run) -> dict[str, float]:
     return next(iter(scores.values())) if scores else {}
 
 
-def points(arrays: dict[str, NDArray[Any]], clusters: NDArray[Any], dataset: Dataset | None) -> page.Points:
-    """Where samples lie on the principal axes of the embedding; at most 2,000 of them."""
+def by_the_papers_rule(arrays: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """The clusters `(n,)` among a run's arrays that its scores are of: those of the first rule."""
+    return next(values for name, values in arrays.items() if name.startswith("clusters/"))
+
+
+def drawn_among(n: int, most: int) -> NDArray[np.intp]:
+    """Which samples are shown: at most so many, the same for the same n."""
+    return np.sort(np.random.default_rng(0).permutation(n)[:most])
+
+
+def sprites(dataset: Dataset | None, shown: NDArray[np.intp]) -> NDArray[np.uint8] | None:
+    """The images of those samples; None of vectors, and without the samples."""
+    return np.asarray(dataset.inputs[shown], np.uint8) if dataset is not None and dataset.is_images else None
+
+
+def points(
+    arrays: dict[str, NDArray[Any]],
+    clusters: NDArray[Any],
+    shown: NDArray[np.intp],
+    dataset: Dataset | None,
+    images: NDArray[np.uint8] | None,
+) -> page.Points:
+    """Where the samples `shown` lie on the principal axes of the embedding, with their `images`."""
     plane, n = principal(arrays["embedding"]), len(clusters)
-    shown = np.sort(np.random.default_rng(0).permutation(n)[:SHOWN])
     labels = arrays.get("labels")
     classes = None if labels is None else [_class(label, dataset) for label in labels[shown].tolist()]
-    sprites = np.asarray(dataset.inputs[shown], np.uint8) if dataset is not None and dataset.is_images else None
     note = f"{len(shown):,} of {n:,} samples; across: {plane.axes[0]}, up: {plane.axes[1]}"
-    return page.Points("Embedding", plane.points[shown], shown, clusters[shown], classes, sprites, note)
+    return page.Points("Embedding", plane.points[shown], shown, clusters[shown], classes, images, note)
 
 
 def confusion(labels: NDArray[Any], clusters: NDArray[Any], k: int, dataset: Dataset | None) -> page.Confusion:

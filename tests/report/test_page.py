@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,48 +12,15 @@ from seeing import pixels
 
 from gancluster.groups import Group
 from gancluster.report import page, pictures, told
+from gancluster.report.bars import Bar, Panel
 from gancluster.report.page import Cell
 from gancluster.runs import Run
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROWS = [
     [Cell("k-means"), Cell(".534", 0.534)],
     [Cell("<b>&'\"", kind="bad"), Cell("FAILED", kind="bad")],
     *[[Cell(f"system {i}"), Cell(f".{900 - 90 * i}", 0.9 - 0.09 * i)] for i in range(6)],
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: install your system's package")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Any]:
-    """Writes sections to a page and opens it; at the end nothing may have been asked for, said or raised."""
-    complaints: list[str] = []
-    tab = browser.new_page(viewport={"width": 900, "height": 800})
-    tab.on("console", lambda message: complaints.append(message.text))
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("request", lambda request: complaints.append(request.url) if not request.url.startswith("data:") else None)
-
-    def opened(*sections: page.Section) -> Any:
-        path = tmp_path / "page.html"
-        page.write(path, "a <title>", "n = 3", sections)
-        tab.goto(path.as_uri())
-        assert complaints.pop(0) == path.as_uri()
-        return tab
-
-    yield opened
-    tab.close()
-    assert complaints == []
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +99,42 @@ def test_on_paper_there_are_no_controls(show: Any, story: list[page.Section]) ->
     assert tab.locator("nav").is_visible()
     tab.emulate_media(media="print")
     assert not any(tab.locator(control).first.is_visible() for control in ("nav", "input", "select", ".tip"))
+
+
+def test_bars_are_as_long_as_their_means_and_rows_without_a_number_are_left_out(show: Any) -> None:
+    bars = [Bar(0.8, 0.1, 0.4, "†"), Bar(0.4), Bar(word="not run"), Bar(printed=0.6, word="no data")]
+    tab = show(page.Bars("Bars", ["a", "b", "c", "<d>"], [Panel("digits ACC", bars)], [False, True, False, False], "n"))
+    assert tab.locator(".bars caption").all_inner_texts() == ["digits ACC"]
+    assert [row.split() for row in tab.locator(".bars tr").all_inner_texts()] == [
+        ["a", "0.800†", "printed", "0.400"],
+        ["b", "0.400"],
+        ["<d>", "no", "data", "printed", "0.600"],
+    ]
+    wide = {
+        name: tab.locator(f".bars .{name}").evaluate_all("rs => rs.map(r => r.getBoundingClientRect().width)")
+        for name in ("track", "mean", "floor", "std")
+    }
+    assert [round(w / wide["track"][0], 2) for w in (*wide["mean"], *wide["floor"])] == [0.89, 0.44]  # of 0.8 + 0.1
+    assert len(wide["std"]) == 1
+    assert tab.locator(".bars .printed").count() == 2
+
+
+def test_a_fold_shows_its_sections_when_it_is_opened(show: Any) -> None:
+    places = np.array([[0.0, 0.0], [1.0, 1.0]])
+    looks = page.Points("Plane", places, np.array([7, 9]), np.array([1, 0]), None, None)
+    tab = show(page.Fold("Runs", [page.Fold("one", [looks, page.Notes("Notes", ["a", "<b>"])])], "the first"))
+    assert not tab.locator("canvas").is_visible()
+    for title in ("Runs", "one"):
+        tab.click(f"summary:has-text('{title}')")
+    box = tab.locator("canvas").bounding_box()
+    assert box["height"] > 100
+    tab.mouse.move(box["x"] + box["width"] - 12, box["y"] + 12)
+    assert tab.inner_text(".tip") == "sample 9, cluster 0"
+    assert tab.locator("li").all_inner_texts() == ["a", "<b>"]
+
+
+def test_a_second_line_of_a_cell_is_found_by_the_filter(show: Any) -> None:
+    rows = [[Cell(f"system {i}", more="reproduced" if i == 3 else ""), Cell("1", 1)] for i in range(8)]
+    tab = show(page.Table("Scores", ["system", "ACC"], rows))
+    tab.fill("input[type=search]", "reprod")
+    assert tab.locator("tbody tr:visible").count() == 1
