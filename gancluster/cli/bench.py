@@ -154,7 +154,7 @@ def _command(name: str) -> Any:
         make(pictures, "--pictures")
         _say_what_it_takes(table, planned, folders, options.jobs)
         with Board(table.name, planned, retry_failed) as board:
-            outcomes = grid.carry_out(planned, folders, executor, board, retry_failed, save_every)
+            outcomes = grid.carry_out(planned, folders, Processes(options.jobs), board, retry_failed, save_every)
         _end_if_stopped(outcomes, runs_dir)
         sheet = filled(table, outcomes, options.budget, data_dir, asked_by("bench", name, options))
         _keep(sheet, None if options.is_narrow else results_dir)
