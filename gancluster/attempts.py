@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 from pydantic import ValidationError
@@ -17,9 +18,10 @@ from gancluster.collapse import Collapsed
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine import checkpoint, device
-from gancluster.engine.play import Game, Moment, assert_finite, play
+from gancluster.engine.play import Game, Moment, assert_finite
 from gancluster.engine.randomness import seed_of
 from gancluster.engine.trained import Trained, settle
+from gancluster.engine.ways import Way, play_by
 from gancluster.errors import Diverged, Interrupted, RunError, UserError
 from gancluster.methods.base import Fit, Method, Prediction, Task
 from gancluster.metrics import toys
@@ -35,7 +37,8 @@ class Attempt:
     """A run's game, and what is kept beside its state: the log's `rows` and the `snapshots` of its epochs so far.
 
     `start`: the clusters that pre-trained players made, by rule; none before that. `started`: when the run would have
-    begun if it had never been stopped. `looking`: seconds that went into snapshots since it was last resumed.
+    begun if it had never been stopped. `looking`: seconds that went into snapshots since it was last resumed. `chosen`:
+    how it is played since then, where that was left to us.
     """
 
     run: Run
@@ -45,6 +48,7 @@ class Attempt:
     start: Prediction
     started: float
     looking: float = 0.0
+    chosen: list[str] = field(default_factory=list)
 
     @property
     def is_last(self) -> bool:
@@ -98,13 +102,11 @@ def method_of(request: Request) -> Method:
 
 def carry_out(run: Run, dataset: Dataset, watch: Watch, save_every: float, stop: threading.Event) -> dict[str, Any]:
     """Attempt after attempt, until one shows no collapse or no restart is left: the result of that one."""
-    request = run.request
-    known = dataset.reveal(request.n_labels, request.seed) if request.n_labels else None
-    batches = Batches(dataset.unlabelled(), request.device, known)
+    request, batches = run.request, batches_of(run.request, dataset)
     while True:
         attempt = begin(run, batches)
         try:
-            _play(attempt, watch, save_every, stop)
+            _play([attempt], watch, save_every, stop)
             result = _conclude(attempt, dataset)
         except Collapsed as collapsed:
             attempt.drop(collapsed)
@@ -114,9 +116,31 @@ def carry_out(run: Run, dataset: Dataset, watch: Watch, save_every: float, stop:
                 run.write_log(attempt.rows)
             warnings = collapse.seen_in_log(attempt.game.method, attempt.rows)
             result = {"status": "failed", "reason": str(error), "warnings": warnings}
-        seconds = {"snapshot_seconds": round(attempt.looking, 2)} if request.snapshots else {}
-        seconds |= {"seconds": round(time.monotonic() - attempt.started, 1)}
-        return result | {"restarts": run.dropped()} | seconds | {"machine": device.machine(attempt.game.device)}
+        if request.snapshots:
+            result["snapshot_seconds"] = round(attempt.looking, 2)
+        if attempt.chosen:
+            result["engine"] = attempt.chosen
+        cost = {"seconds": round(time.monotonic() - attempt.started, 1), "machine": device.machine(attempt.game.device)}
+        return result | {"restarts": run.dropped()} | cost
+
+
+def advance(runs: Sequence[Run], dataset: Dataset, watch: Watch, save_every: float, stop: threading.Event) -> None:
+    """Play runs that differ in their seeds alone as one program, as far as all go alike, and save each.
+
+    What befalls a single one, a collapse or a loss that is not finite, it meets again when it goes on alone.
+    """
+    shared = batches_of(runs[0].request, dataset)
+    attempts = [begin(run, batches_of(run.request, dataset) if run.request.n_labels else shared) for run in runs]
+    with suppress(Collapsed, Diverged):
+        _play(attempts, watch, save_every, stop)
+        for attempt in attempts:
+            attempt.save()
+
+
+def batches_of(request: Request, dataset: Dataset) -> Batches:
+    """The samples on the run's device, without labels but those that it may know."""
+    known = dataset.reveal(request.n_labels, request.seed) if request.n_labels else None
+    return Batches(dataset.unlabelled(), request.device, known)
 
 
 def begin(run: Run, batches: Batches) -> Attempt:
@@ -138,24 +162,33 @@ def begin(run: Run, batches: Batches) -> Attempt:
     return Attempt(run, game, rows, snapshots, run.start(), time.monotonic() - before)
 
 
-def _play(attempt: Attempt, watch: Watch, save_every: float, stop: threading.Event) -> None:
-    """Play the game to its end; raises `Interrupted`, all saved, once asked to stop, and `Collapsed`, nothing saved."""
-    game, saved = attempt.game, time.monotonic()
-    for moment in play(game):
-        if moment.row is not None:
-            attempt.end_epoch(moment.row)
-        watch(moment)
-        if moment.row is not None:
-            if not attempt.is_last and (symptoms := game.method.symptoms(moment.row)):
-                raise Collapsed(symptoms)
-            _note_start(attempt)
-            _take_snapshot(attempt)
-        if stop.is_set() or game.is_over or time.monotonic() - saved >= save_every:
-            attempt.save()
+def _play(attempts: Sequence[Attempt], watch: Watch, save_every: float, stop: threading.Event) -> None:
+    """Play to the end; raises `Interrupted`, all saved, once asked to stop, and `Collapsed`, nothing saved."""
+    one, saved = attempts[0], time.monotonic()
+    games, way = [attempt.game for attempt in attempts], cast(Way, one.run.request.engine)
+    for moments in play_by(way, games, one.chosen.append):
+        for attempt, moment in zip(attempts, moments, strict=True):
+            if moment.row is not None:
+                attempt.end_epoch(moment.row)
+        watch(moments[0])
+        for attempt, moment in zip(attempts, moments, strict=True):
+            if moment.row is not None:
+                _look(attempt, moment.row)
+        if stop.is_set() or one.game.is_over or time.monotonic() - saved >= save_every:
+            for attempt in attempts:
+                attempt.save()
             saved = time.monotonic()
         if stop.is_set():
-            folder = attempt.run.folder
-            raise Interrupted(f"stopped at step {moment.played} of {moment.total}; all of it is saved in {folder}")
+            where = f"step {moments[0].played} of {moments[0].total}"
+            raise Interrupted(f"stopped at {where}; all of it is saved in {one.run.folder}")
+
+
+def _look(attempt: Attempt, row: Row) -> None:
+    """Look at the players at an epoch's end: for a collapse, as a start, for a snapshot."""
+    if not attempt.is_last and (symptoms := attempt.game.method.symptoms(row)):
+        raise Collapsed(symptoms)
+    _note_start(attempt)
+    _take_snapshot(attempt)
 
 
 def _note_start(attempt: Attempt) -> None:

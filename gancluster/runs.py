@@ -50,6 +50,7 @@ class Request(BaseModel):
     options: dict[str, Any]
     dataset: str
     source: str
+    features: str | None = None
     split: str
     limit: int | None
     drawn_by: int = 0
@@ -57,7 +58,6 @@ class Request(BaseModel):
     labels_sha256: str | None = None
     n_labels: int = 0
     n_samples: int
-    features: str | None = None
     shape: tuple[int, ...]
     pixel_range: tuple[float, float]
     flips: bool
@@ -66,6 +66,8 @@ class Request(BaseModel):
     device: str
     precision: str
     threads: int
+    engine: str = "plain"
+    together: int = 1
     snapshots: int = 0
     restarts: int = 0
     command: str = ""

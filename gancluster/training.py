@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gancluster import fits, registry
-from gancluster.attempts import Watch, carry_out, configured, method_of
+from gancluster.attempts import Watch, advance, carry_out, configured, method_of
 from gancluster.data import catalogue
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset, Split, distinct
@@ -25,11 +25,12 @@ from gancluster.engine import device
 from gancluster.engine.device import Precision
 from gancluster.engine.play import check_batches
 from gancluster.engine.trained import Trained, reopen
+from gancluster.engine.ways import Way, refuse
 from gancluster.errors import DataError, UserError
 from gancluster.methods.base import Config, Fit, Method, Task
 from gancluster.runs import Request, Run
 
-KEPT = {"features", "split", "limit", "seed", "precision", "threads", "snapshots", "restarts"}  # options of a request
+KEPT = {"features", "split", "limit", "seed", "precision", "threads", "engine", "together", "snapshots", "restarts"}
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -56,6 +57,8 @@ class TrainOptions(BaseModel):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     precision: Precision = Field("float32", description="arithmetic of the networks")
     threads: int = Field(1, ge=1, description="CPU threads; small networks gain nothing from more than one")
+    engine: Way = Field("plain", description="plain: the same bytes each time; auto: the fastest, found by measuring")
+    together: int = Field(1, ge=1, description="so many seeds are played as one program: faster for small networks")
     snapshots: int = Field(
         0, ge=0, description="partitions kept on the way, evenly spaced over the epochs, for gancluster eval --select"
     )
@@ -109,6 +112,7 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
         _refuse_play(made, options)
     else:
         check_batches(made.phases(), len(dataset))
+        refuse(options.engine, str(device.pick(options.device)), options.together)
     common = Request(
         method=name,
         preset=options.preset,
@@ -128,9 +132,9 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
 
 def _refuse_play(method: Fit, options: TrainOptions) -> None:
     """`UserError` for options that only a game can meet."""
-    asked = options.model_dump(include={"snapshots", "restarts", "precision", "device"})
-    for option, value in asked.items():
-        if value not in (0, "float32", "auto", "cpu"):
+    usual = {"snapshots": 0, "restarts": 0, "precision": "float32", "engine": "plain", "together": 1}
+    for option, value in options.model_dump(include={*usual, "device"}).items():
+        if value not in (usual.get(option), "auto", "cpu"):
             raise UserError(f"{method.name} is fitted in one go, by the processor: leave out --{option} {value}")
 
 
@@ -169,6 +173,21 @@ def train(
             return run.result()
         run.finish(result := _carried_out(run, dataset, watch, save_every, stop))
     return result
+
+
+def train_together(runs: Sequence[Run], dataset: Dataset, watch: Watch, save_every: float = 20.0) -> None:
+    """Bring unfinished runs, which differ in their seeds alone, as far as they can be played as one program.
+
+    `train` then ends each. Raises as `train` does.
+    """
+    with ExitStack() as inside:
+        for run in runs:
+            inside.enter_context(run.alone())
+        going = [run for run in runs if run.status == "unfinished"]
+        if len(going) > 1 and not isinstance(configured(going[0].request), Fit):
+            device.use_threads(going[0].request.threads)
+            with stop_signals(None) as asked:
+                advance(going, dataset, watch, save_every, asked)
 
 
 def _carried_out(

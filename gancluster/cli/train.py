@@ -25,7 +25,7 @@ class Methods(TyperGroup):
     """One sub-command a method in the registry, made when it is asked for: its module imports torch."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(registry.origins("methods"))
+        return [name for name in sorted(registry.origins("methods")) if registry.works("methods", name)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return _command(cmd_name)
@@ -49,7 +49,7 @@ def _command(name: str) -> Any:
     from gancluster.data import catalogue
     from gancluster.report.pictures import draw
     from gancluster.runs import Run
-    from gancluster.training import TrainOptions, plan, train, validated
+    from gancluster.training import TrainOptions, plan, train, train_together, validated
 
     def command(
         *,
@@ -68,9 +68,14 @@ def _command(name: str) -> Any:
         requests = plan(name, dataset, options, given, _command_line())
         _refuse_unfinished([Run(runs_dir / request.folder, request) for request in requests], resume)
         runs = [Run.place(runs_dir, request) for request in requests]
-        for run in runs:
+        title = f"{name} on {dataset.name}, seed"
+        for place, run in enumerate(runs):
             with run.alone():
-                with Display(f"{name} on {dataset.name}, seed {run.request.seed}", quiet or as_json) as display:
+                if place % options.together == 0 and len(some := runs[place:][: options.together]) > 1:
+                    seeds = f"{title}s {some[0].request.seed} to {some[-1].request.seed}"
+                    with Display(seeds, quiet or as_json) as display:
+                        train_together(some, dataset, display, save_every)
+                with Display(f"{title} {run.request.seed}", quiet or as_json) as display:
                     train(run, dataset, display, save_every)
                 draw(run, dataset)
         show(runs, as_json)

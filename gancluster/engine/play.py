@@ -185,7 +185,7 @@ def play_together(games: Sequence[Game], slopes: Slopes) -> Iterator[list[Moment
         if game.state.step == 0:
             game.pass_over()
     orders, one = list[Tensor](), games[0]
-    while not one.is_over and _in_step(games):
+    while not one.is_over and in_step(games):
         phase, epoch, step = one.phases[one.state.phase], one.state.epoch, one.state.step
         size, steps = phase.batch_size, one.steps(phase)
         if not orders or step == 0:
@@ -198,7 +198,7 @@ def play_together(games: Sequence[Game], slopes: Slopes) -> Iterator[list[Moment
         yield [Moment(phase.name, epoch + 1, phase.epochs, one.state.played, one.total, row) for row in rows]
 
 
-def _in_step(games: Sequence[Game]) -> bool:
+def in_step(games: Sequence[Game]) -> bool:
     """Whether all stand at the same place: a phase's own rule may end it earlier in one game than in another."""
     return len({(game.state.phase, game.state.epoch, game.state.step, game.state.played) for game in games}) == 1
 
@@ -214,6 +214,18 @@ def _play_step(games: Sequence[Game], phase: Phase, indices: list[Tensor], progr
             _move(games, phase, turn, [slope.gradients for slope in found], progress, (played, place, again))
             for game, slope in zip(games, found, strict=True):
                 _remember(game.state, turn.movers[0], slope.loss)
+
+
+def rehearse(games: Sequence[Game], slopes: Slopes) -> None:
+    """Compute the slopes of one of each of the phase's rounds from where the games stand, and move nobody."""
+    one = games[0]
+    phase = one.phases[one.state.phase]
+    hands = [_hand(game, torch.arange(phase.batch_size, device=game.device) % len(game.batches), 0) for game in games]
+    clock = Clock(torch.tensor(0.0, device=one.device))
+    for turns in phase.rounds:
+        for turn in turns:
+            for _ in range(turn.repeat):
+                slopes(games, turn, hands, clock)
 
 
 def _hand(game: Game, index: Tensor, again: int) -> Hand:
