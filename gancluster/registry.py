@@ -36,6 +36,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "improved-gan": "gancluster.methods.improved_gan:ImprovedGAN",
         "imsat": "gancluster.methods.imsat:IMSAT",
         "infogan": "gancluster.methods.infogan:InfoGAN",
+        "dasc": "gancluster.methods.dasc:DASC",
         "kmeans": "gancluster.methods.classical:KMeans",
         "ldmgi": "gancluster.methods.spectral:LDMGI",
         "meg": "gancluster.methods.lecture:MEG",
