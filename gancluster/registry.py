@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from gancluster.errors import UnknownName
 
 Kind = Literal["methods", "datasets", "critics"]
+
+OWN = "gancluster"  # where what is built in comes from
+SINGULAR: dict[Kind, str] = {"methods": "method", "datasets": "data set", "critics": "critic"}
+EXPECTED: dict[Kind, tuple[str, ...]] = {
+    "methods": ("name", "paper", "config_type", "presets"),
+    "datasets": (),  # the catalogue looks at these
+    "critics": ("discriminator_loss", "generator_loss"),
+}  # what a plug-in of a kind has, whatever it inherits from
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "methods": {
@@ -86,11 +95,20 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
 
 
 def origins(kind: Kind) -> dict[str, str]:
-    """Every plug-in of a kind by name, and where it comes from (`gancluster` or the distribution that adds it)."""
-    found = dict.fromkeys(BUILT_IN[kind], "gancluster")
-    for name, point in _added(kind).items():
-        found.setdefault(name, point.dist.name if point.dist else point.value)
-    return found
+    """Every plug-in of a kind by name, and where it comes from: `OWN`, or name and version of a distribution."""
+    return dict.fromkeys(BUILT_IN[kind], OWN) | {name: _distribution(point) for name, point in _added(kind)[0].items()}
+
+
+def attributes(kind: Kind) -> dict[str, str]:
+    """Every plug-in of a kind by name, and what its class or object is called in its module."""
+    added = {name: point.value for name, point in _added(kind)[0].items()}
+    return {name: place.rpartition(":")[2] for name, place in (added | BUILT_IN[kind]).items()}
+
+
+def passed_over(kind: Kind) -> list[str]:
+    """One line on each plug-in that is not found, since its name is taken."""
+    taken = [(point.name, _distribution(point)) for point in _added(kind)[1]]
+    return [f"{name} of {where} is not used: {origins(kind)[name]} has that name already" for name, where in taken]
 
 
 def find(kind: Kind, name: str) -> Any:
@@ -98,15 +116,17 @@ def find(kind: Kind, name: str) -> Any:
     if name in BUILT_IN[kind]:
         module, _, attribute = BUILT_IN[kind][name].partition(":")
         return getattr(import_module(module), attribute)
-    if name in _added(kind):
-        try:
-            return _added(kind)[name].load()
-        except Exception as error:  # somebody else's module may raise anything
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            where = origins(kind)[name]
-            raise UnknownName(f"{name} of {where} cannot be imported ({reason}): mend or uninstall it") from error
+    if name in _added(kind)[0]:
+        return _loaded(kind, _added(kind)[0][name])
     listing = {"methods": "gancluster methods", "datasets": "gancluster data list"}.get(kind)
-    raise UnknownName(unknown(kind[:-1].replace("dataset", "data set"), name, origins(kind), listing))
+    raise UnknownName(unknown(SINGULAR[kind], name, origins(kind), listing))
+
+
+def works(kind: Kind, name: str) -> bool:
+    """Whether the plug-in `name` is there and can be imported."""
+    with suppress(UnknownName):
+        return find(kind, name) is not None
+    return False
 
 
 def unknown(what: str, name: str, known: Iterable[str], listing: str | None = None) -> str:
@@ -118,5 +138,32 @@ def unknown(what: str, name: str, known: Iterable[str], listing: str | None = No
 
 
 @cache
-def _added(kind: Kind) -> dict[str, Any]:
-    return {point.name: point for point in entry_points(group=f"gancluster.{kind}")}
+def _added(kind: Kind) -> tuple[dict[str, EntryPoint], list[EntryPoint]]:
+    """The entry points of a kind that are found by their names, and those whose names were taken."""
+    found: dict[str, EntryPoint] = {}
+    taken = []
+    for point in entry_points(group=f"gancluster.{kind}"):
+        if point.name in BUILT_IN[kind] or point.name in found:
+            taken.append(point)
+        else:
+            found[point.name] = point
+    return found, taken
+
+
+def _loaded(kind: Kind, point: EntryPoint) -> Any:
+    """What an entry point names; `UnknownName` where it cannot be imported, or is something else."""
+    where = f"{point.name} of {_distribution(point)}"
+    try:
+        found = point.load()
+    except (Exception, SystemExit) as error:  # somebody else's module may raise anything
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UnknownName(f"{where} cannot be imported ({reason}): mend or uninstall it") from error
+    for name in EXPECTED[kind]:
+        if not hasattr(found, name):
+            raise UnknownName(f"{where} is no {SINGULAR[kind]} (it has no '{name}'): mend or uninstall it")
+    return found
+
+
+def _distribution(point: EntryPoint) -> str:
+    """Name and version of the package that an entry point is of."""
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value

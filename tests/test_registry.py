@@ -16,7 +16,7 @@ from gancluster.critics import NonSaturating
 class Softer(NonSaturating):
     pass
 class ClusterGAN:
-    paper = "an impostor"
+    name, paper, config_type, presets = "clustergan", "an impostor", None, None
 '''
 POINTS = """[gancluster.critics]
 softer = somebodys_plugins:Softer
@@ -52,9 +52,9 @@ def test_a_plug_in_of_an_installed_package_is_found_by_its_name() -> None:
 
 @pytest.mark.usefixtures("added")
 def test_origins_name_the_package_that_adds_and_built_ins_win() -> None:
-    assert registry.origins("critics")["softer"] == "somebodys-gans"
+    assert registry.origins("critics")["softer"] == "somebodys-gans 1.0"
     assert registry.origins("critics")["gan"] == "gancluster"
-    assert registry.origins("methods")["mine"] == "somebodys-gans"
+    assert registry.origins("methods")["mine"] == "somebodys-gans 1.0"
     assert registry.origins("methods")["clustergan"] == "gancluster"
     assert registry.find("methods", "clustergan").__module__ == "gancluster.methods.clustergan"
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gancluster import registry
 from gancluster.cli.options import Json
 from gancluster.data import catalogue
 from gancluster.data.dataset import Split
@@ -38,7 +39,10 @@ def list_all(data_dir: DataDir = None, as_json: Json = False) -> None:
     table.columns[0].no_wrap = True
     for entry in entries:
         table.add_row(entry.name, "yes" if entry.here else "no", _where_from(entry), entry.summary)
-    Console(markup=False).print(table)
+    console = Console(markup=False, highlight=False)
+    console.print(table)
+    for line in registry.passed_over("datasets"):
+        console.print(line, soft_wrap=True)
 
 
 @app.command()
@@ -64,7 +68,7 @@ def fetch(name: Name, data_dir: DataDir = None) -> None:
 def _where_from(entry: catalogue.Entry) -> str:
     """How one comes by a data set; plug-ins are named."""
     how = {"embedded": "comes along", "fetch": "fetch", "supply": "your own file"}[entry.obtained]
-    return how if entry.origin == "gancluster" else f"{how} ({entry.origin})"
+    return how if entry.origin == registry.OWN else f"{how} ({entry.origin})"
 
 
 def _in_words(value: Any) -> str:

@@ -1,31 +1,51 @@
-"""`gancluster methods [NAME]`: the methods there are, or one's paper, presets and options."""
+"""`gancluster methods [NAME]`: the methods and critics there are, or one method's paper, presets and options."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from gancluster import registry
+from gancluster.errors import UnknownName
 
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="One method, to see all of it.")]
 
 
 def methods(name: Name = None) -> None:
-    """List the methods, or show one with its presets and options."""
+    """List the methods and the adversarial objectives, or show one method with its presets and options."""
     from rich.console import Console
+
+    console = Console(markup=False, highlight=False)
+    if name is not None:
+        _show(Console(), registry.find("methods", name))
+        return
+    _list(console, "methods", "methods (gancluster methods NAME shows one)", lambda method: method.paper)
+    _list(console, "critics", "adversarial objectives (train METHOD --critic NAME)", _summary)
+
+
+def _list(console: Any, kind: registry.Kind, title: str, tell: Callable[[Any], str]) -> None:
+    """A table of every plug-in of a kind; one that cannot be imported is there, with the reason."""
     from rich.table import Table
 
-    console = Console()
-    if name is not None:
-        _show(console, registry.find("methods", name))
-        return
-    table = Table(title="methods (gancluster methods NAME shows one)")
-    for column in ("name", "paper", "from"):
+    table = Table(title=title)
+    for column in ("name", "what it is", "from"):
         table.add_column(column, overflow="fold")
-    for known, origin in sorted(registry.origins("methods").items()):
-        table.add_row(known, registry.find("methods", known).paper, origin)
+    for name, origin in sorted(registry.origins(kind).items()):
+        try:
+            told = tell(registry.find(kind, name))
+        except UnknownName as error:
+            told = str(error)
+        table.add_row(name, told, "built in" if origin == registry.OWN else origin)
     console.print(table)
+    for line in registry.passed_over(kind):
+        console.print(line, soft_wrap=True)
+
+
+def _summary(critic: Any) -> str:
+    """The first sentence of its docstring."""
+    return " ".join((critic.__doc__ or "").split("\n\n")[0].split())
 
 
 def _show(console: Any, method: Any) -> None:
