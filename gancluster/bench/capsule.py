@@ -18,9 +18,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gancluster import atomic
+from gancluster import __version__, atomic
 from gancluster.bench import measures
 from gancluster.bench.cells import Outcome
 from gancluster.bench.layout import Column, Row, Table
@@ -64,10 +64,14 @@ class Layout(_Plain):
 
 
 class Packed(_Plain):
-    """A cell: what became of it, and the request of its run where it is finished, without the command's folders."""
+    """A cell: what became of it, and where it is finished the request of its run, without the command's folders.
+
+    `key`: what the run's arrays are called by: that of the request when it was packed.
+    """
 
     outcome: Outcome
     request: Request | None = None
+    key: str = ""
 
 
 class Told(_Plain):
@@ -81,7 +85,7 @@ class Told(_Plain):
 
 @dataclass(frozen=True)
 class Capsule:
-    """`arrays`: of a run below its request's key, `<key>/clusters` and so on; of its samples below `samples_of`."""
+    """`arrays`: of a run below its key, `<key>/clusters` and so on; of its samples below `samples_of`."""
 
     told: Told
     arrays: Arrays
@@ -112,7 +116,8 @@ def pack(table: Table, sheet: Sheet, outcomes: Sequence[Outcome], runs_dir: Path
         others = run.result().get("generated", {}).keys()
         scores = {name: v for name, v in outcome.scores.items() if name not in others and (searches or "/" not in name)}
         request = run.request.model_copy(update={"command": ""})
-        cells.append(Packed(outcome=outcome.model_copy(update={"scores": scores}), request=request))
+        outcome = outcome.model_copy(update={"scores": scores})
+        cells.append(Packed(outcome=outcome, request=request, key=request.key))
         _add(arrays, run, searches)
     return Capsule(Told(layout=Layout.of(table), sheet=sheet, cells=tuple(cells)), arrays)
 
@@ -161,7 +166,12 @@ def read(path: Path) -> Capsule:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         if header["sha256"] != _checksum(header["told"], arrays):
             raise ValueError("its checksum does not match")
+    try:
         return Capsule(Told.model_validate_json(header["told"]), arrays)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "its beginning"
+        advice = "verify it with the version that packed it"
+        raise DataError(f"{path} is not as gancluster {__version__} packs tables (at {where}): {advice}") from error
 
 
 def _checksum(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:

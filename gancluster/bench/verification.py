@@ -21,6 +21,7 @@ from gancluster.bench.layout import Table
 from gancluster.bench.sheets import Entry, Sheet
 from gancluster.data.reading import reason
 from gancluster.errors import DataError
+from gancluster.runs import Request
 
 CLOSE = 1e-12  # what the arithmetic of another processor may make of the same numbers
 FREE = {"command", "version"}  # of a sheet: they follow from nothing
@@ -87,7 +88,7 @@ def verify(path: Path) -> tuple[Sheet, Tallies]:
 def compared(capsule: Capsule) -> Tallies:
     """All that can be computed anew from a capsule's arrays, held against what it tells."""
     tallies, outcomes = defaultdict[tuple[str, str], Tally](Tally), list[Outcome]()
-    seeds, known = Seeds(set), dict[str, measures.Scores]()
+    seeds, known, requests = Seeds(set), dict[str, measures.Scores](), dict[str, Request | None]()
     for packed in capsule.told.cells:
         told, cell = packed.outcome, packed.outcome.cell
         seeds[_but_for_its_seed(cell)].add(cell.seed)
@@ -95,7 +96,7 @@ def compared(capsule: Capsule) -> Tallies:
         outcomes.append(_again(packed, capsule.arrays, known))
         tally.runs += told.status == "finished"
         tally.compare(str(cell), "", told.scores, outcomes[-1].scores)
-        for what, asked, ran in _as_asked(packed):
+        for what, asked, ran in _as_asked(packed, requests.setdefault(packed.key, packed.request)):
             tally.compare(str(cell), what, asked, ran)
     sheet, table = capsule.told.sheet, capsule.told.layout.table()
     again = sheets.filled(table, outcomes, sheet.budget, Path("DIR"), sheet.command)
@@ -113,8 +114,8 @@ def _again(packed: Packed, arrays: Arrays, known: dict[str, measures.Scores]) ->
         return outcome
     if request is None:
         return outcome.model_copy(update={"scores": {}})
-    if request.key not in known:
-        own = {name.partition("/")[2]: v for name, v in arrays.items() if name.startswith(f"{request.key}/")}
+    if packed.key not in known:
+        own = {name.partition("/")[2]: v for name, v in arrays.items() if name.startswith(f"{packed.key}/")}
         shared = {name: arrays.get(f"{samples_of(request)}/{name}") for name in ("labels", measures.UNSEEN_LABELS)}
         own |= {name: values for name, values in shared.items() if values is not None}
         labels, clusters, k = own.get("labels"), own.get("clusters"), request.n_clusters
@@ -123,12 +124,12 @@ def _again(packed: Packed, arrays: Arrays, known: dict[str, measures.Scores]) ->
             if k > len(clusters):
                 raise ValueError(f"{len(clusters)} samples in {k} clusters")
             scores = metrics.scores(labels, clusters, k, named=request.n_labels > 0)
-        known[request.key] = scores | measures.scored(request, labels, own)
-    return outcome.model_copy(update={"scores": known[request.key]})
+        known[packed.key] = scores | measures.scored(request, labels, own)
+    return outcome.model_copy(update={"scores": known[packed.key]})
 
 
-def _as_asked(packed: Packed) -> Iterator[tuple[str, Any, Any]]:
-    """What a cell asks for, beside what its run was."""
+def _as_asked(packed: Packed, first: Request | None) -> Iterator[tuple[str, Any, Any]]:
+    """What a cell asks for, beside what its run was; `first`: whose the same arrays were before."""
     cell, request = packed.outcome.cell, packed.request
     if packed.outcome.status != "finished":
         return
@@ -139,6 +140,8 @@ def _as_asked(packed: Packed) -> Iterator[tuple[str, Any, Any]]:
         yield name, getattr(cell, name), getattr(request, name)
     yield "data set", cell.dataset, request.source
     yield "labels", cell.labels, request.n_labels
+    if first != request:
+        yield "its run", "its own", "that of another request"
 
 
 def _compare_sheets(tally: Tally, told: Sheet, found: Sheet) -> None:

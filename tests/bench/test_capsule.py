@@ -1,5 +1,6 @@
 """Capsules: what is packed is verified without what it was made from; what was changed is found; damage is told."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -77,9 +78,7 @@ def retold(made: Capsule, **changes: Any) -> Capsule:
 
 def first_run(made: Capsule) -> str:
     """The key of the duel's run with seed 0."""
-    request = made.told.cells[0].request
-    assert request is not None
-    return request.key
+    return made.told.cells[0].key
 
 
 def test_every_number_of_a_packed_table_follows_from_what_is_packed(made: Capsule, tmp_path: Path) -> None:
@@ -157,6 +156,10 @@ def test_a_run_under_another_s_name_is_found(made: Capsule, tmp_path: Path) -> N
     swapped = (first.model_copy(update={"request": second.request}), second, *others)
     found = differences(retold(made, cells=swapped), tmp_path / "a.capsule")
     assert any("method is told to be duel, but comes to kmeans" in one for one in found)
+    alike = made.told.cells[3]
+    shared = (first, second, others[0], alike.model_copy(update={"key": first.key}), *others[2:])
+    found = differences(retold(made, cells=shared), tmp_path / "a.capsule")
+    assert any("its run is told to be its own, but comes to that of another request" in one for one in found)
     missing = (first.model_copy(update={"request": None}), second, *others)
     found = differences(retold(made, cells=missing), tmp_path / "a.capsule")
     assert any("its request is told to be there, but comes to missing" in one for one in found)
@@ -283,10 +286,7 @@ def _request(told: Told, **changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_request_that_cannot_be_is_no_traceback(made: Capsule, tmp_path: Path, changes: dict[str, int]) -> None:
-    old = first_run(made)
-    spoilt = retold(made, **_request(made.told, **changes))
-    own = {f"{first_run(spoilt)}/{name.partition('/')[2]}": v for name, v in made.arrays.items() if old in name}
-    capsule.write(tmp_path / "a", replace(spoilt, arrays=made.arrays | own))
+    capsule.write(tmp_path / "a", retold(made, **_request(made.told, **changes)))
     assert "a does not hang together (" in refused(tmp_path / "a")
 
 
@@ -303,6 +303,19 @@ def test_a_layout_that_cannot_be_is_no_traceback(made: Capsule, tmp_path: Path) 
     layout = made.told.layout.model_copy(update={"rows": rows})
     capsule.write(tmp_path / "a", retold(made, layout=layout))
     assert "a does not hang together (" in refused(tmp_path / "a")
+
+
+def test_a_capsule_of_another_version_says_so(made: Capsule, tmp_path: Path) -> None:
+    text = made.told.model_dump_json().replace('"format":1', '"format":2', 1)
+    header = {"told": text, "sha256": capsule._checksum(text, made.arrays)}
+    (tmp_path / "a").write_bytes(safetensors.numpy.save(made.arrays, {capsule.KEY: json.dumps(header)}))
+    assert "packs tables (at format): verify it with the version that packed it" in refused(tmp_path / "a")
+
+
+def test_a_request_that_has_got_another_key_since_is_verified(made: Capsule, tmp_path: Path) -> None:
+    newer = retold(made, **_request(made.told, restarts=7))
+    assert newer.told.cells[0].request.key != newer.told.cells[0].key  # type: ignore[union-attr]
+    assert differences(newer, tmp_path / "a.capsule") == []
 
 
 def test_every_table_goes_through_json() -> None:
