@@ -30,11 +30,13 @@ PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")])
 
 @pytest.fixture
 def plugin() -> Any:
-    """Makes a module of the Python block that `docs/extending.md` calls by a file's name."""
+    """Makes a module of the example package's file, or of the block of `docs/extending.md`, that is called so."""
 
     def module(title: str) -> ModuleType:
+        file = ROOT / f"docs/examples/gancluster-example/gancluster_example/{title}.py"
+        blocks = rf'^```python title="{title}\.py"\n(.*?)^```'
         page = (ROOT / "docs/extending.md").read_text()
-        (code,) = re.findall(rf'^```python title="{title}\.py"\n(.*?)^```', page, re.DOTALL | re.MULTILINE)
+        (code,) = [file.read_text()] if file.exists() else re.findall(blocks, page, re.DOTALL | re.MULTILINE)
         made = ModuleType(title)
         exec(compile(code, f"{title}.py", "exec"), made.__dict__)
         return made
