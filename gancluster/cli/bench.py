@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gancluster.bench.cells import Outcome
+    from gancluster.bench.executor import Executor
     from gancluster.bench.grid import Folders, Planned
     from gancluster.bench.layout import Table
     from gancluster.bench.sheets import Sheet
@@ -62,6 +63,9 @@ class BenchOptions(TableOptions):
     """The same, and how it is run."""
 
     jobs: int = Field(1, ge=1, description="cells that are run side by side, each on one CPU thread")
+    cluster: str | None = Field(
+        None, description="instead, the workers of a Dask cluster: tcp://HOST:8786, or local:4, which is begun for it"
+    )
 
 
 class Tables(TyperGroup):
@@ -136,13 +140,13 @@ def _command(name: str) -> Any:
         **asked: Any,
     ) -> None:
         from gancluster.bench import grid
-        from gancluster.bench.local import Processes
         from gancluster.bench.sheets import filled
         from gancluster.cli.board import Board
         from gancluster.data import catalogue
         from gancluster.training import validated
 
         options = validated(BenchOptions, {key: value for key, value in asked.items() if value is not None})
+        executor = _executor(options)
         ending = _ending(form, output)
         table = table_asked(name, options)
         _check_capsule(table, capsule)
@@ -154,7 +158,7 @@ def _command(name: str) -> Any:
         make(pictures, "--pictures")
         _say_what_it_takes(table, planned, folders, options.jobs)
         with Board(table.name, planned, retry_failed) as board:
-            outcomes = grid.carry_out(planned, folders, Processes(options.jobs), board, retry_failed, save_every)
+            outcomes = grid.carry_out(planned, folders, executor, board, retry_failed, save_every)
         _end_if_stopped(outcomes, runs_dir)
         sheet = filled(table, outcomes, options.budget, data_dir, asked_by("bench", name, options))
         _keep(sheet, None if options.is_narrow else results_dir)
@@ -234,6 +238,20 @@ def table_asked(name: str, options: TableOptions) -> Table:
     table = own.read(Path(name)) if is_file else tables.named(name, options.paper)
     table = table.narrowed(_names(options.methods), _names(options.datasets))
     return table.with_critics(_names(options.critics)) if options.critics else table
+
+
+def _executor(options: BenchOptions) -> Executor:
+    """Who runs the cells; `UserError` where there is no such."""
+    from gancluster.bench.local import Processes
+    from gancluster.errors import UserError
+
+    if options.cluster is None:
+        return Processes(options.jobs)
+    if options.jobs != 1:
+        raise UserError("--jobs is for processes of this machine: leave it out, a cluster has its workers")
+    from gancluster.bench.cluster import Cluster
+
+    return Cluster(options.cluster)
 
 
 def _names(text: str | None) -> list[str]:
