@@ -146,7 +146,6 @@ def _command(name: str) -> Any:
         from gancluster.training import validated
 
         options = validated(BenchOptions, {key: value for key, value in asked.items() if value is not None})
-        executor = _executor(options)
         ending = _ending(form, output)
         table = table_asked(name, options)
         _check_capsule(table, capsule)
@@ -157,6 +156,7 @@ def _command(name: str) -> Any:
             return _show_plan(table, planned, folders, options.jobs)
         make(pictures, "--pictures")
         _say_what_it_takes(table, planned, folders, options.jobs)
+        executor = _executor(options)
         with Board(table.name, planned, retry_failed) as board:
             outcomes = grid.carry_out(planned, folders, executor, board, retry_failed, save_every)
         _end_if_stopped(outcomes, runs_dir)

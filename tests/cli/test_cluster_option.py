@@ -10,8 +10,10 @@ from gancluster.bench import cluster
 TABLE = 'title = "K"\ndatasets = ["digits"]\nseeds = 1\n\n[[rows]]\nmethod = "kmeans"\n'
 
 
-def test_a_cluster_has_its_own_workers(ask: Ask) -> None:
-    said = ask("bench table2 --cluster local:2 --jobs 2")
+def test_a_cluster_has_its_own_workers(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "k.toml").write_text(TABLE)
+    said = ask("bench k.toml --budget smoke --cluster local:2 --jobs 2")
     assert (said.code, said.out) == (2, "")
     assert "--jobs is for processes of this machine: leave it out" in said.err
 
