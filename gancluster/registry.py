@@ -58,6 +58,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "sc-ls": "gancluster.methods.spectral:SCLS",
         "sec": "gancluster.methods.spectral:SEC",
         "sn-gan": "gancluster.methods.lecture:SNGAN",
+        "vade": "gancluster.methods.vade:VaDE",
         "wgan": "gancluster.methods.lecture:WGAN",
         "wgan-gp": "gancluster.methods.lecture:WGANGP",
     },

@@ -6,7 +6,19 @@ from gancluster import registry
 from gancluster.engine.play import check_batches
 from gancluster.methods.base import EXAMPLES, Method
 
-GAMES = ["aae", "ae-kmeans", "catgan", "clustergan-latent", "dasc", "dcan", "dec", "idec", "improved-gan", "imsat"]
+GAMES = [
+    "aae",
+    "ae-kmeans",
+    "catgan",
+    "clustergan-latent",
+    "dasc",
+    "dcan",
+    "dec",
+    "idec",
+    "improved-gan",
+    "imsat",
+    "vade",
+]
 
 
 @pytest.mark.parametrize("kind", ["small images", "vectors"])
