@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gancluster import metrics
-from gancluster.bench import measures, published, sheets
+from gancluster.bench import measures, sheets, tables
 from gancluster.bench.capsule import Arrays, Capsule, Packed, read, samples_of
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.layout import Table
@@ -136,10 +136,12 @@ def _as_asked(packed: Packed, first: Request | None) -> Iterator[tuple[str, Any,
     if request is None:
         yield "its request", "there", "missing"
         return
-    for name in ("method", "features", "seed", "limit", "split"):
+    for name in ("method", "features", "preset", "seed", "limit", "split"):
         yield name, getattr(cell, name), getattr(request, name)
     yield "data set", cell.dataset, request.source
     yield "labels", cell.labels, request.n_labels
+    for name, value in cell.options.items():
+        yield name, value, request.options.get(name)
     if first != request:
         yield "its run", "its own", "that of another request"
 
@@ -171,11 +173,11 @@ def _compare_seeds(tally: Tally, seeds: Seeds) -> None:
 
 
 def _compare_figures(tally: Tally, table: Table) -> None:
-    """The figures of a paper's table are those that it prints."""
-    printed = set(published.figures())
-    for (row, column), figure in table.figures.items() if table.paper else ():
-        if figure not in printed:
-            tally.differences.append(Difference(f"{row}, {column}", "printed figure", figure.text, "another, or none"))
+    """The figures of a paper's table are those that it prints there."""
+    printed = tables.named(table.name, table.paper).figures if table.paper else table.figures
+    for place, figure in table.figures.items():
+        if printed.get(place) != figure:
+            tally.differences.append(Difference(", ".join(place), "printed figure", figure.text, "another, or none"))
 
 
 def _but_for_its_seed(cell: Cell) -> str:

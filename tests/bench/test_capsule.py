@@ -165,6 +165,15 @@ def test_a_run_under_another_s_name_is_found(made: Capsule, tmp_path: Path) -> N
     assert any("its request is told to be there, but comes to missing" in one for one in found)
 
 
+def test_a_run_with_other_options_is_found(made: Capsule, tmp_path: Path) -> None:
+    first, *others = made.told.cells
+    cell = first.outcome.cell.model_copy(update={"options": {"lr": 0.05, "rare_term": True}})
+    other = first.model_copy(update={"outcome": first.outcome.model_copy(update={"cell": cell})})
+    found = differences(retold(made, cells=(other, *others)), tmp_path / "a.capsule")
+    assert any("rare_term is told to be True, but comes to False" in one for one in found)
+    assert not any(": lr is told" in one for one in found)
+
+
 def test_a_printed_figure_that_no_paper_prints_is_found(tmp_path: Path) -> None:
     table = tables.named("table2").narrowed(["clustergan"], ["stl10"])
     outcomes = [Outcome(cell=cell, status="no data", reason="no data") for cell in table.cells("full")]
