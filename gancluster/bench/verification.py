@@ -21,6 +21,7 @@ from gancluster.bench.layout import Table
 from gancluster.bench.sheets import Entry, Sheet
 from gancluster.data.reading import reason
 from gancluster.errors import DataError
+from gancluster.hashing import HASHES
 from gancluster.runs import Request
 
 CLOSE = 1e-12  # what the arithmetic of another processor may make of the same numbers
@@ -136,8 +137,10 @@ def _as_asked(packed: Packed, first: Request | None) -> Iterator[tuple[str, Any,
     if request is None:
         yield "its request", "there", "missing"
         return
-    for name in ("method", "features", "preset", "seed", "limit", "split"):
+    for name in ("method", "features", "seed", "limit", "split"):
         yield name, getattr(cell, name), getattr(request, name)
+    if cell.method not in HASHES:  # which have no presets
+        yield "preset", cell.preset, request.preset
     yield "data set", cell.dataset, request.source
     yield "labels", cell.labels, request.n_labels
     for name, value in cell.options.items():

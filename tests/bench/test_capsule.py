@@ -14,6 +14,7 @@ from here import Here
 
 from gancluster import metrics, registry
 from gancluster.bench import capsule, grid, measures, sheets, tables, verification, worker
+from gancluster.bench.budgets import Budget
 from gancluster.bench.capsule import Capsule, Layout, Told
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.grid import Folders
@@ -59,8 +60,8 @@ def made(once: Capsule) -> Capsule:
     return replace(once, arrays={name: values.copy() for name, values in once.arrays.items()})
 
 
-def pack(table: Table, outcomes: list[Outcome], folders: Folders) -> Capsule:
-    sheet = sheets.filled(table, outcomes, "full", folders.data)
+def pack(table: Table, outcomes: list[Outcome], folders: Folders, budget: Budget = "full") -> Capsule:
+    sheet = sheets.filled(table, outcomes, budget, folders.data)
     return capsule.pack(table, sheet, outcomes, folders.runs, folders.data)
 
 
@@ -183,6 +184,20 @@ def test_a_printed_figure_that_no_paper_prints_is_found(tmp_path: Path) -> None:
     forged = replace(table, figures={**table.figures, place: figure._replace(value="0.300")})
     (found,) = differences(pack(forged, outcomes, folders), tmp_path / "a.capsule")
     assert found == "ClusterGAN, STL-10 ACC: printed figure is told to be 0.300, but comes to another, or none"
+
+
+def test_the_codes_of_a_shallow_hash_are_packed_and_searched_anew(tmp_path: Path) -> None:
+    folders, table = prepared(tmp_path)
+    many = points(80)
+    np.savez(tmp_path / "points.npz", inputs=many.inputs, labels=many.labels)
+    table = replace(table, rows=(Row("LSH", {"method": "lsh"}),), columns=table.columns[1:], figures={})
+    outcomes = grid.carry_out(grid.look(table.cells("smoke", 2), folders), folders, Here())
+    packed = pack(table, outcomes, folders, "smoke")
+    assert differences(packed, tmp_path / "a.capsule") == []
+    packed.arrays[f"{packed.told.cells[1].key}/codes/32"][:, 0] ^= 255 * (many.labels == 0).astype(np.uint8)
+    found = differences(packed, tmp_path / "a.capsule")
+    assert "seed 1: mAP/32 is told to be" in found[0]
+    assert "LSH, points mAP: measured mean is told to be" in " ".join(found)
 
 
 def test_errors_on_unseen_samples_are_packed_and_computed_anew(tmp_path: Path) -> None:
