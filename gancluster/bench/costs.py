@@ -69,19 +69,21 @@ class Work(NamedTuple):
 
     @property
     def short(self) -> str:
-        """In few words: *30 cells: 8 minutes + 4 unknown*."""
-        parts = [duration(self.seconds)] if self.cells > self.unknown else []
-        parts += [f"{self.unknown} unknown"] if self.unknown else []
-        return f"{self.cells} cells: {' + '.join(parts)}" if self.cells else "–"
+        """In few words, a line each: *30 cells*, *8 minutes*, *+ 4 unknown*."""
+        known = [duration(self.seconds)] if self.cells > self.unknown else []
+        unknown = [f"{'+ ' if known else ''}{self.unknown} unknown"] if self.unknown else []
+        return "\n".join([f"{self.cells} cells", *known, *unknown]) if self.cells else "–"
 
     def told(self, jobs: int = 1) -> str:
-        """In words: *12 to run, about 3 minutes with 2 jobs, and 4 of unknown cost*."""
+        """In words: *12 to run: 8 in about 3 minutes with 2 jobs, 4 of unknown cost*."""
         if not self.cells:
             return "nothing to run"
         known = f"about {duration(self.seconds / jobs)}" + (f" with {jobs} jobs" if jobs > 1 else "")
-        parts = [known] if self.cells > self.unknown else []
-        parts += [f"{self.unknown} of unknown cost"] if self.unknown else []
-        return f"{self.cells} to run, " + ", and ".join(parts)
+        if not self.unknown:
+            return f"{self.cells} to run, {known}"
+        if self.cells == self.unknown:
+            return f"{self.cells} to run, of unknown cost"
+        return f"{self.cells} to run: {self.cells - self.unknown} in {known}, {self.unknown} of unknown cost"
 
 
 def work(outcomes: Sequence[Outcome], here: dict[Kind, list[Cost]]) -> Work:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any, Literal
 
 from gancluster import registry
@@ -174,9 +175,11 @@ def lacking(cell: Cell) -> str:
 
 
 def require_data_set(name: str) -> None:
-    """`UnknownName` for what is neither a data set's name nor a path."""
+    """`UnknownName` for what is neither a data set's name nor a path, `UserError` for a path where nothing is."""
     if not catalogue.is_path(name):
         registry.find("datasets", name.partition(":")[0])
+    elif not Path(name).expanduser().exists():
+        raise UserError(f"there is no file or folder {name}: name an .npz file or a folder of images that is here")
 
 
 def _with_critics(row: Row, critics: Sequence[str]) -> Iterator[Row]:

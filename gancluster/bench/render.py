@@ -32,7 +32,7 @@ class Grid(NamedTuple):
 def heading(sheet: Sheet) -> str:
     paper = f"{PAPERS[sheet.paper]}, " if sheet.paper else ""
     name = re.sub(r"^(table|figure)(\d+)$", lambda found: f"{found[1].title()} {found[2]}", sheet.name)
-    return f"{paper}{name}: {sheet.title}"
+    return f"{paper}{name}: {sheet.title}, budget {sheet.budget}"
 
 
 def measured(entry: Entry, head: Head) -> str:
@@ -110,14 +110,21 @@ def notes(sheet: Sheet, where: str = "above") -> list[str]:
     told += ["↓ lower is better"] if any(head.lower for head in sheet.heads) else []
     cut = dict.fromkeys(", ".join(entry.reduced) for *_, entry in places if entry.reduced)
     told += [f"{CUT} reduced by the budget {sheet.budget}: {'; or '.join(cut)}; no verdict"] if cut else []
-    told += [
-        f"{line.title} on {head.dataset} FAILED: {reason}" for line, head, entry in places for reason in entry.failed
-    ]
+    told += [f"{line.title} on {head.dataset} FAILED: {why}" for line, head, entry in places for why in reasons(entry)]
     told += [f"no data: {entry.missing}" for *_, entry in places if entry.missing]
     told += [f"not run: {', '.join(quoted)}: as published" for quoted in [_quoted(sheet)] if quoted]
     told += [f"not run: {line.title}: {e.not_run}" for line, _, e in places if e.not_run and not _is_printed(line)]
     told += [line.note for line in sheet.lines if line.note] + list(sheet.notes)
     return list(dict.fromkeys(told))
+
+
+def reasons(entry: Entry) -> list[str]:
+    """Why seeds failed, each reason once: *seeds 0, 2: the loss is NaN*."""
+    by_reason: dict[str, list[str]] = {}
+    for text in entry.failed:
+        seed, _, reason = text.removeprefix("seed ").partition(": ")
+        by_reason.setdefault(reason, []).append(seed)
+    return [f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}: {reason}" for reason, seeds in by_reason.items()]
 
 
 def _quoted(sheet: Sheet) -> list[str]:
@@ -142,7 +149,7 @@ def markdown(sheet: Sheet) -> str:
     """A page: a table a data set, notes, and every measured figure with its interval."""
     lines = [f"# {heading(sheet)}", ""]
     lines += [
-        f"Budget `{sheet.budget}`; gancluster {sheet.version}; machine: {'; '.join(sheet.machines) or 'none'}.",
+        f"gancluster {sheet.version}; machine: {'; '.join(sheet.machines) or 'none'}.",
         "",
     ]
     lines += ["```sh", sheet.command, "```", ""] if sheet.command else []
@@ -180,7 +187,7 @@ def records(sheet: Sheet, only_measured: bool = False) -> Iterator[dict[str, str
                 "n": "" if found is None else str(found.n),
                 "verdict": _told(entry, head),
                 "seconds": "" if found is None else f"{found.seconds:.0f}",
-                "note": "; ".join([*entry.reduced, *entry.failed, entry.missing, entry.not_run]).strip("; "),
+                "note": "; ".join([*entry.reduced, *reasons(entry), entry.missing, entry.not_run]).strip("; "),
             }
 
 
@@ -232,7 +239,7 @@ def _flat(entry: Entry) -> dict[str, Any]:
 
 def latex(sheet: Sheet) -> str:
     """A `tabular` a data set, by booktabs: published and measured side by side."""
-    blocks = [f"% {heading(sheet)}; budget {sheet.budget}; needs \\usepackage{{booktabs}}"]
+    blocks = [f"% {heading(sheet)}; needs \\usepackage{{booktabs}}"]
     blocks += [f"% {note}" for note in notes(sheet, "beside")]
     for dataset, places in by_dataset(sheet):
         heads = [sheet.heads[place] for place in places]

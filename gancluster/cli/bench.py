@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Format = Literal["terminal", "markdown", "latex", "csv", "json", "html"]
 ENDINGS = {"markdown": "md", "latex": "tex", "csv": "csv", "json": "json", "html": "html"}
 RESULTS = Path("results")
+STATES = {"waiting": "to run", "finished": "finished", "failed": "failed", "no data": "no data"}
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and about how long; run nothing.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Go on with cells that failed, too.")]
@@ -98,15 +99,16 @@ def list_all(runs_dir: RunsDir = RUNS) -> None:
     from gancluster.bench import budgets, costs, tables
     from gancluster.bench.cells import Outcome
 
-    shown, here = Shown(title="tables (gancluster bench NAME runs one)"), costs.measured(runs_dir)
-    for name in ("name", "of", "what it is", *(f"--budget {budget}" for budget in budgets.SEEDS)):
+    shown, here = Shown(title="gancluster bench TABLE --budget …", show_lines=True), costs.measured(runs_dir)
+    for name in ("table", *budgets.SEEDS):
         shown.add_column(name, overflow="fold")
     for table in tables.every():
         works = [
             costs.work([Outcome(cell=cell, status="waiting") for cell in table.cells(budget)], here)
             for budget in budgets.SEEDS
         ]
-        shown.add_row(table.name, table.paper or "–", table.title, *(work.short for work in works))
+        named = f"{table.name} --paper {table.paper}" if table.paper in ("ganem", "dcan") else table.name
+        shown.add_row(f"{named}\n{table.title}", *(work.short for work in works))
     Console(markup=False).print(shown)
 
 
@@ -269,25 +271,27 @@ def asked_by(verb: str, name: str, options: TableOptions) -> str:
 
 
 def _show_plan(table: Table, planned: Sequence[Planned], folders: Folders, jobs: int) -> None:
-    """What is finished and what would be run, a line a system and data set."""
+    """What is finished and what would be run, a line a system and data set, in 80 columns."""
     from rich.console import Console
     from rich.table import Table as Shown
 
     from gancluster.bench import costs
 
     here, outcomes = costs.measured(folders.runs), [one.outcome for one in planned]
-    shown = Shown("what", "data set", "preset", "samples", "to run", "finished", "failed", "about", title=table.name)
-    by_system: dict[tuple[Any, ...], list[Outcome]] = {}
+    shown = Shown("what", "data set", "preset", "runs", "about", title=table.name)
+    by_system: dict[tuple[str, str, str], list[Outcome]] = {}
     for outcome in outcomes:
         cell = outcome.cell
-        samples = "all" if cell.limit is None else f"{cell.limit:,}"
-        by_system.setdefault((cell.system, cell.dataset, cell.preset, samples), []).append(outcome)
-    for named, found in by_system.items():
+        samples = "" if cell.limit is None else f", {cell.limit:,}"
+        by_system.setdefault((cell.system, cell.dataset + samples, cell.preset), []).append(outcome)
+    before = ""
+    for (system, *named), found in by_system.items():
         work, states = costs.work(found, here), [outcome.status for outcome in found]
         about = "" if not work.cells else "?" if work.unknown else costs.duration(work.seconds)
-        about = "no data" if "no data" in states else about
-        counts = (str(states.count(state) or "") for state in ("waiting", "finished", "failed"))
-        shown.add_row(*named, *counts, about)
+        runs = {name: states.count(state) for state, name in STATES.items() if state in states}
+        told = ", ".join(name if name == "no data" else f"{n} {name}" for name, n in runs.items())
+        shown.add_row("" if system == before else system, *named, told, about)
+        before = system
     console = Console(markup=False)
     console.print(shown)
     console.print(f"{table.name}: {costs.work(outcomes, here).told(jobs)}; nothing was run", soft_wrap=True)
@@ -346,7 +350,7 @@ def _print(sheet: Sheet) -> None:
     from gancluster.bench import render
 
     console = Console(markup=False)
-    console.print(f"{render.heading(sheet)}; budget {sheet.budget}", style="bold", soft_wrap=True)
+    console.print(render.heading(sheet), style="bold", soft_wrap=True)
     for grid in render.grids(sheet):
         first, *others = grid.header
         shown = Shown(first, title=grid.title, show_lines=any("\n" in cell for row in grid.rows for cell in row))

@@ -57,11 +57,12 @@ def test_work_is_what_waits_and_is_told_in_words() -> None:
     )
     work = costs.work([waiting, waiting, unknown, Outcome(cell=CELL, status="finished")], here)
     assert work == (3, 200.0, 1)
-    assert work.told() == "3 to run, about 3 minutes, and 1 of unknown cost"
-    assert work.told(jobs=2) == "3 to run, about 2 minutes with 2 jobs, and 1 of unknown cost"
-    assert costs.work([unknown], here).told() == "1 to run, 1 of unknown cost"
+    assert work.told() == "3 to run: 2 in about 3 minutes, 1 of unknown cost"
+    assert work.told(jobs=2) == "3 to run: 2 in about 2 minutes with 2 jobs, 1 of unknown cost"
+    assert costs.work([unknown], here).told() == "1 to run, of unknown cost"
     assert costs.work([], here).told() == "nothing to run"
-    assert work.short == "3 cells: 3 minutes + 1 unknown"
+    assert work.short == "3 cells\n3 minutes\n+ 1 unknown"
+    assert costs.work([unknown], here).short == "1 cells\n1 unknown"
     assert costs.work([], here).short == "–"
 
 

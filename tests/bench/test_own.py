@@ -27,6 +27,14 @@ clusters = 12
 """
 
 
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the files name lies where the command is given."""
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    Path("cells.npz").touch()
+
+
 def written(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "mine.toml"
     path.write_text(text)
@@ -81,6 +89,7 @@ def test_the_example_of_the_docs_is_a_table(tmp_path: Path) -> None:
         ("published.digits.acc", "published.digits.nmi", "no column digits NMI"),
         ('"0.950"', '"high"', "'high' is no number"),
         ('title = "no game"', 'title = "clustergan"', "there is a row 'clustergan' already"),
+        ("photos/", "gone/", "there is no file or folder gone/: name an .npz file or a folder"),
         ('datasets = ["digits", "photos/"]', "datasets = []", "datasets: list should have at least 1 item"),
         ('datasets = ["digits", ', 'datasets = ["digts", ', "did you mean digits"),
     ],

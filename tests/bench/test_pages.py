@@ -40,7 +40,7 @@ def test_a_page_a_sheet_and_a_list_of_them_are_written_and_a_figure_has_its_bars
     assert [path.name for path in written] == ["clustergan-figure2-full.md", "clustergan-table2-full.md", "tables.md"]
     assert sorted(target.iterdir()) == sorted([*written, target / "clustergan-figure2-full.png"])
     assert "](clustergan-figure2-full.png)" in written[0].read_text()
-    assert "[ClusterGAN, Table 2: Clustering](clustergan-table2-full.md)" in written[2].read_text()
+    assert "[ClusterGAN, Table 2: Clustering, budget full](clustergan-table2-full.md)" in written[2].read_text()
 
 
 def test_pages_of_what_is_gone_go_and_somebody_s_own_stay(source: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from outcomes import filled_by, finished, usps
 from gancluster.bench import render, sheets, tables
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.layout import Table
-from gancluster.bench.sheets import Sheet
+from gancluster.bench.sheets import Entry, Sheet
 from gancluster.errors import UnknownName
 
 EVERY = [pytest.param(table, id=f"{table.paper}-{table.name}") for table in tables.every()]
@@ -55,9 +55,14 @@ def test_states_are_told_in_words(sheet: Sheet) -> None:
     assert grids["digits"]["JULE-RC"] == ["not run", "not run"]
 
 
+def test_a_reason_is_told_once_with_the_seeds_that_it_is_of() -> None:
+    failed = ("seed 0: the loss is NaN", "seed 1: no memory: 2 GB", "seed 4: the loss is NaN")
+    assert render.reasons(Entry(failed=failed)) == ["seeds 0, 4: the loss is NaN", "seed 1: no memory: 2 GB"]
+
+
 def test_notes_name_what_failed_what_is_missing_and_what_is_quoted(sheet: Sheet) -> None:
     notes = render.notes(sheet)
-    assert "ClusterGAN on USPS FAILED: seed 1: it | broke & burnt" in notes
+    assert "ClusterGAN on USPS FAILED: seeds 1, 3: it | broke & burnt" in notes
     assert "no data: frgc is not here: put it there" in notes
     assert "not run: JULE-RC: as published" in notes  # though nothing is printed of it on digits
     assert len(notes) == len(set(notes))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from math import isclose
+from pathlib import Path
 from statistics import mean
 
 import pytest
@@ -113,7 +114,9 @@ def test_a_table_is_narrowed_by_our_names_or_the_papers() -> None:
     assert [row.title for row in attribute.rows] == ["Bald"]
 
 
-def test_other_methods_and_data_sets_are_added_to_a_table() -> None:
+def test_other_methods_and_data_sets_are_added_to_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
     table = tables.named("table2").narrowed(["infogan"], ["photos/"])
     assert table.rows == (Row("infogan", {"method": "infogan"}),)
     assert [column.key for column in table.columns] == ["photos/ NMI", "photos/ ACC"]
@@ -129,6 +132,7 @@ def test_other_methods_and_data_sets_are_added_to_a_table() -> None:
         (lambda: tables.named("table2", "vade"), "there is no paper 'vade'"),
         (lambda: tables.named("table2").narrowed(["clustergam"]), "did you mean clustergan"),
         (lambda: tables.named("table2").narrowed([], ["digts"]), "no data set 'digts'; did you mean digits"),
+        (lambda: tables.named("table2").narrowed([], ["gone.npz"]), "there is no file or folder gone.npz"),
         (lambda: tables.named("table3", "ganem").narrowed([], ["mnist"]), "has nothing on mnist"),
     ],
 )

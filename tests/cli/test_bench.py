@@ -112,7 +112,7 @@ def test_looking_at_what_would_be_run_runs_and_writes_nothing(
     before = sorted(tmp_path.rglob("*"))
     said = ask("bench", table, "--dry-run --output table.md")
     assert said.code == 0
-    assert "duels: 4 to run, 4 of unknown cost; nothing was run" in said.out
+    assert "duels: 4 to run, of unknown cost; nothing was run" in said.out
     assert sorted(tmp_path.rglob("*")) == before
     ask("bench", table, "--seeds 1")
     assert (
@@ -188,6 +188,7 @@ def test_pictures_of_a_table_are_drawn(ask: Ask, table: str) -> None:
         ("no.toml", "no.toml cannot be read (no such file or directory): give a TOML file"),
         ("table2 --methods kmens", "there is no method 'kmens'; did you mean kmeans"),
         ("table2 --datasets digts", "there is no data set 'digts'; did you mean digits"),
+        ("table2 --datasets gone/cells.npz", "there is no file or folder gone/cells.npz: name an .npz file or"),
         ("table2 --critics wgn", "there is no critic 'wgn'; did you mean wgan"),
         ("table2 --budget tiny", "'tiny' is not one of"),
         ("table2 --seeds 0", "--seeds 0: input should be greater than or equal to 1"),
@@ -212,12 +213,25 @@ def test_what_cannot_be_is_said_in_a_line(ask: Ask, here: list[Here], line: str,
     assert not Path("runs").exists()
 
 
-def test_list_shows_every_table_with_its_cells(ask: Ask) -> None:
+def test_list_shows_every_table_with_its_cells(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     said = ask("bench list")
     assert said.code == 0
     for name in ("table1", "table2", "table3", "figure2", "figure3", "figure4", "critics"):
         assert f" {name} " in said.out
     assert f"{len(named('table2').cells('smoke'))} cells" in said.out
+    assert "table2 --paper ganem" in said.out
+    assert max(map(len, said.out.splitlines())) <= 80
+
+
+def test_what_would_be_run_is_shown_in_80_columns(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = ask("bench table2 --budget cpu --dry-run --datasets digits,usps")
+    lines = said.out.splitlines()
+    assert "random-encoder-kmeans" in said.out
+    assert len([line for line in lines if " digits " in line]) == len([line for line in lines if " usps " in line and "│" in line])
+    assert max(len(line) for line in lines if line.startswith("│")) <= 80
+    assert "…" not in said.out
 
 
 def test_pages_are_made_of_tables_in_json(ask: Ask, table: str) -> None:
