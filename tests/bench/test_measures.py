@@ -71,7 +71,10 @@ def test_a_semi_supervised_run_of_the_training_samples_is_scored_on_the_test_sam
 
 def test_a_run_without_labels_has_nothing_to_measure(tmp_path: Path, digits: Dataset) -> None:
     run = placed(tmp_path, Dataset("bare", digits.inputs, None, 10))
-    run.write_arrays({"embedding": np.zeros((240, 20), np.float32), "centres": np.zeros((10, 20), np.float32)})
+    clusters = {"clusters/posterior": np.zeros(240, np.int64)}
+    run.write_arrays(
+        {"embedding": np.zeros((240, 20), np.float32), "centres": np.zeros((10, 20), np.float32)} | clusters
+    )
     measures.take(run, tmp_path)
     assert measures.of(run) == {}
 
