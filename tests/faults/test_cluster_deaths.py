@@ -116,7 +116,7 @@ def test_two_workers_one_of_them_killed_come_to_the_bytes_of_this_process(tmp_pa
 
 
 @pytest.mark.slow
-def test_four_workers_one_killed_every_few_seconds_lose_none_of_24_cells(tmp_path: Path) -> None:
+def test_four_workers_one_killed_every_few_seconds_lose_none_of_24_cells(tmp_path: Path, warm: None) -> None:
     killer = Killer(KILL_EVERY)
     assert carried_out(GRID, tmp_path / "serial", Processes(1)) == ["finished"] * 24
     assert carried_out(GRID, tmp_path / "cluster", Cluster("local:4"), killer) == ["finished"] * 24
