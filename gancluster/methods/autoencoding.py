@@ -9,15 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancluster.data.batches import Batches
-from gancluster.methods.base import Batch, Clock, Loss, Nets, Phase, Turn
+from gancluster.methods.base import Batch, Clock, Loss, Nets, Phase, Turn, TurnLoss
 from gancluster.optim import Adam, Linear
 
 PRETRAINING = "pre-training"
 
 
-def pretraining(epochs: int, batch_size: int, lr: float) -> Phase:
-    """Players `encoder` and `decoder` lower the error of redrawn samples together, by Adam."""
-    turns, adam = [Turn(("encoder", "decoder"), reconstruction_loss)], Adam(Linear(lr, lr), betas=(0.9, 0.999))
+def pretraining(epochs: int, batch_size: int, lr: float, loss: TurnLoss | None = None) -> Phase:
+    """Players `encoder` and `decoder` lower the error of redrawn samples together, by Adam; `loss`: by another one."""
+    turns, adam = [Turn(("encoder", "decoder"), loss or reconstruction_loss)], Adam(Linear(lr, lr), betas=(0.9, 0.999))
     return Phase(PRETRAINING, epochs, batch_size, [turns], adam, pretrains=True)
 
 
@@ -25,6 +25,16 @@ def reconstruction_loss(nets: Nets, batch: Batch, noise: Any, clock: Clock) -> L
     """Mean squared error of `decoder(encoder(x))`, over samples and values."""
     redrawn = nets["decoder"](nets["encoder"](batch.inputs))
     return Loss({"reconstruction": F.mse_loss(redrawn, batch.inputs)})
+
+
+def direction_loss(nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
+    """How far redrawn samples point astray: neither their length nor what is 0 in most of them counts."""
+    return Loss({"reconstruction": astray(nets["decoder"](nets["encoder"](batch.inputs)), batch.inputs)})
+
+
+def astray(redrawn: Tensor, x: Tensor) -> Tensor:
+    """1 - the cosine of each sample and what is redrawn of it, both `(b, *shape)`: their mean, 0 to 2."""
+    return 1 - F.cosine_similarity(redrawn.flatten(1), x.flatten(1)).mean()
 
 
 def encoded(encoder: nn.Module, batches: Batches) -> Tensor:

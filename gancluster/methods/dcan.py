@@ -41,6 +41,7 @@ class Config(ae_kmeans.Config):
 
     epochs: int = Field(50, ge=1, description="passes of the game through the data, at most")
     tolerance: float = Field(0.001, ge=0, le=1, description="the game is over once a smaller share changes its cluster")
+    cosine: bool = Field(False, description="redrawn samples need only point the same way: for rows such as tf-idf")
     lr: float = Field(1e-4, gt=0, description="Adam's learning rate in the game, of encoder and discriminator")
     lr_end: float = Field(
         1.0, ge=0, description="learning rate at the game's end, of that at its start (linear between)"
@@ -106,7 +107,8 @@ class DCAN(base.Method):
         last = replace(
             game, name="clusters", epochs=1, until=lambda nets, batches: True
         )  # over at once: a last fit of θ
-        return [autoencoding.pretraining(c.pretrain_epochs, c.batch_size, c.lr_pretrain), game, last]
+        loss = autoencoding.direction_loss if c.cosine else autoencoding.reconstruction_loss
+        return [autoencoding.pretraining(c.pretrain_epochs, c.batch_size, c.lr_pretrain, loss), game, last]
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
         if phase == GAME and not self.config.sphere:
@@ -154,8 +156,7 @@ class DCAN(base.Method):
             fake = self.shown(played, nets["mixture"](z).argmax(1))
             terms["adversarial"] = c.adversarial_weight * self.critic.generator_loss(nets["discriminator"](fake))
         if c.reconstruction_weight:
-            missed = (nets["decoder"](z) - x).square().mean() / (x - x.mean(0)).square().mean()
-            terms["reconstruction"] = c.reconstruction_weight * missed
+            terms["reconstruction"] = c.reconstruction_weight * self.missed(nets["decoder"](z), x)
         if c.discrimination_weight:
             again = self.played(nets, x, noise.warps[1])
             terms["instances"] = c.discrimination_weight * contrast.instance_discrimination(played, again)
@@ -167,6 +168,12 @@ class DCAN(base.Method):
         """The latents `(b, d)` that the encoder plays with: those of samples, warped where warps are asked for."""
         low, high = self.task.pixel_range
         return nets["encoder"](warp(x, by, self.config.warp, self.config.pixel_noise * (high - low)))
+
+    def missed(self, redrawn: Tensor, x: Tensor) -> Tensor:
+        """The share of the samples' variance that is not redrawn; by option what their directions lack."""
+        if self.config.cosine:
+            return autoencoding.astray(redrawn, x)
+        return (redrawn - x).square().mean() / (x - x.mean(0)).square().mean()
 
     def shown(self, z: Tensor, clusters: Tensor) -> Tensor:
         """What D is shown of latents `(b, d)`: themselves, and by option their clusters `(b,)`, one-hot."""
@@ -202,6 +209,8 @@ class DCAN(base.Method):
         images |= {"epochs": min(max(round(90_000 / n), 20), 50), "conditional": True, "sphere": True}
         images |= {"adversarial_weight": 0.1, "discrimination_weight": 1.0, "warp": 1.0, "pixel_noise": 0.1}
         vectors = few | {"mixture": "gmm-diag", "pretrain_epochs": min(max(round(150_000 / n), 10), 100), "epochs": 8}
+        text = vectors | {"mixture": "kmeans", "cosine": True, "sphere": True}
+        of_vectors = {} if task.is_images else {"text": Preset("our recipe for rows such as tf-idf", text)}
         return {
             "default": Preset(
                 "our recipe; vectors, which have no warps: no extensions", images if task.is_images else vectors
@@ -214,7 +223,7 @@ class DCAN(base.Method):
                 "seconds, to see that all runs",
                 {"width": 0.1, "pretrain_epochs": 1, "epochs": 2, "batch_size": min(60, n)},
             ),
-        }
+        } | of_vectors
 
     def extensions(self) -> list[str]:
         c = self.config

@@ -52,6 +52,7 @@ def fitted(dataset: Dataset, **options: Any) -> tuple[DCAN, Nets, Tensor]:
         {"warp": 1.0, "pixel_noise": 0.1, "reconstruction_weight": 0.5, "conditional": True},
         {"sphere": True, "discrimination_weight": 1.0, "warp": 1.0, "adversarial_weight": 0.1, "lr_end": 0.1},
         {"adversarial_weight": 0.0, "reconstruction_weight": 1.0},
+        {"cosine": True, "sphere": True, "reconstruction_weight": 1.0},
     ],
     ids=str,
 )
@@ -152,3 +153,16 @@ def test_presets_can_be_played_on_every_kind_of_data(kind: str) -> None:
 def test_a_critic_that_needs_a_generator_s_noise_is_refused(digits: Dataset) -> None:
     with pytest.raises(UserError):
         started(digits, critic="meg")
+
+
+def test_by_the_cosine_neither_pre_training_nor_game_looks_at_lengths(digits: Dataset) -> None:
+    method, nets, x = fitted(digits, cosine=True, reconstruction_weight=1.0, adversarial_weight=0.0)
+    redrawn = nets["decoder"](nets["encoder"](x)).flatten(1)
+    cosines = (redrawn * x.flatten(1)).sum(1) / redrawn.norm(dim=1) / x.flatten(1).norm(dim=1)
+    batch = Batch(x)
+    before = autoencoding.direction_loss(nets, batch, (), CLOCK).terms["reconstruction"]
+    during = method.encoder_loss(nets, batch, method.draw(60, torch.Generator()), CLOCK).terms["reconstruction"]
+    assert float(before.detach()) == pytest.approx(1 - float(cosines.detach().mean()), abs=1e-5)
+    assert float(during.detach()) == pytest.approx(float(before.detach()), abs=1e-5)
+    assert float(autoencoding.astray(7 * x, x)) == pytest.approx(0, abs=1e-5)
+    assert method.phases()[0].rounds[0][0].loss is autoencoding.direction_loss
