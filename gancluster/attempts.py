@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from pydantic import ValidationError
 
-from gancluster import collapse, registry, starts
+from gancluster import collapse, doctor, monitors, registry, starts
 from gancluster import snapshots as partitions
 from gancluster.collapse import Collapsed
 from gancluster.data.batches import Batches
@@ -116,6 +116,7 @@ def carry_out(run: Run, dataset: Dataset, watch: Watch, save_every: float, stop:
                 run.write_log(attempt.rows)
             warnings = collapse.seen_in_log(attempt.game.method, attempt.rows)
             result = {"status": "failed", "reason": str(error), "warnings": warnings}
+        result["diagnosis"] = doctor.diagnosis(attempt.game.method, request, attempt.rows, result.get("reason", ""))
         if request.snapshots:
             result["snapshot_seconds"] = round(attempt.looking, 2)
         if attempt.chosen:
@@ -169,7 +170,8 @@ def _play(attempts: Sequence[Attempt], watch: Watch, save_every: float, stop: th
     for moments in play_by(way, games, one.chosen.append):
         for attempt, moment in zip(attempts, moments, strict=True):
             if moment.row is not None:
-                attempt.end_epoch(moment.row)
+                seen = monitors.look(attempt.game) if monitors.are_due(attempt.game, moment.row) else {}
+                attempt.end_epoch(moment.row | seen)
         watch(moments[0])
         for attempt, moment in zip(attempts, moments, strict=True):
             if moment.row is not None:

@@ -164,9 +164,10 @@ class Run:
     def result(self) -> dict[str, Any]:
         """What came out: `status`, `row`, `extensions`, `scores` and `sizes` by rule, `seconds`, `machine`.
 
-        `warnings`: what looks like a collapse, without labels. `restarts`: the attempts dropped before, as `dropped`
-        has them. `snapshot_seconds`: what snapshots cost since the run was last resumed, where it took any. `start`,
-        `gain`, `floor`, `floor_seconds`: what a run with labels and pre-training owes to it, as `starts.told` has them.
+        `warnings`: what looks like a collapse, without labels. `diagnosis`: as `doctor.diagnosis` has it, None for a
+        run that is well. `restarts`: the attempts dropped before, as `dropped` has them. `snapshot_seconds`: what
+        snapshots cost since the run was last resumed, where it took any. `start`, `gain`, `floor`, `floor_seconds`:
+        what a run with labels and pre-training owes to it, as `starts.told` has them.
         """
         path = self.folder / "result.json"
         content = _json(path, f"{self.folder} is not finished: repeat its command with --resume")

@@ -11,6 +11,7 @@ from gancluster.cli import (
     bench,
     compare,
     data,
+    doctor,
     embed,
     evaluate,
     hash,
@@ -36,6 +37,7 @@ app.add_typer(train.app, name="train")
 app.command("eval")(evaluate.evaluate)
 app.command()(compare.compare)
 app.command()(runs.runs)
+app.command()(doctor.doctor)
 app.command()(methods.methods)
 app.command()(sample.sample)
 app.command()(predict.predict)

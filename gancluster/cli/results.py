@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from gancluster import doctor
 from gancluster.metrics.statistics import FOR_INTERVAL, mean_interval
 from gancluster.runs import Run
 
@@ -48,6 +49,8 @@ def show(runs: list[Run], as_json: bool) -> None:
             console.print(told, markup=False, soft_wrap=True)
         for warning in result.get("warnings", []):
             console.print(f"warning: seed {run.request.seed}: {warning}", markup=False, soft_wrap=True)
+        for line in doctor.told(result["diagnosis"]) if result.get("diagnosis") else []:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     if extensions := runs[0].result().get("extensions"):
         console.print(f"+ marks what is not in the paper: {', '.join(extensions)}", style="dim", soft_wrap=True)
     console.print(f"runs: {runs[0].folder.parent}", style="dim", soft_wrap=True)

@@ -21,8 +21,11 @@ class Ledger:
         self.kept[fault] += times
 
     def write(self, path: Path) -> None:
-        """A row a fault, as JSON."""
-        rows = [
+        """A row a fault, as JSON; rows of faults that only earlier sessions tried stay as they are."""
+        before = json.loads(path.read_text()) if path.exists() else []
+        rows = [row for row in before if row["fault"] not in self.tries]
+        rows += [
             {"fault": fault, "tries": tries, "lost": tries - self.kept[fault]} for fault, tries in self.tries.items()
         ]
+        rows.sort(key=lambda row: row["fault"])
         path.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")

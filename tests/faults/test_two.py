@@ -1,5 +1,6 @@
 """Two processes at one run: the first goes on undisturbed, the second says in one line who it is and what to do."""
 
+import json
 import os
 import platform
 import signal
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from games import outcome, placed, points
+from ledger import Ledger
 from nursery import Nursery
+from test_random_kills import bench, scores
 
 from gancluster.errors import RunError
 from gancluster.runs import Run, every
@@ -27,24 +30,39 @@ def held(nursery: Nursery, root: Path) -> tuple[int, Run]:
 
 @pytest.mark.parametrize("option", ["", "--resume"])
 def test_a_second_process_is_told_who_is_at_the_run_and_disturbs_nothing(
-    nursery: Nursery, untouched: Run, tmp_path: Path, option: str
+    nursery: Nursery, ledger: Ledger, untouched: Run, tmp_path: Path, option: str
 ) -> None:
     child, run = held(nursery, tmp_path)
     ending = nursery.train(tmp_path, option)
     who = f"process {child} on {platform.node()}"
     assert ending == (2, "", f"error: {run.folder} is being trained by {who}: wait for its end, or stop it\n")
-    os.kill(child, signal.SIGCONT)
-    assert nursery.wait(child).code == 0
-    assert outcome(run) == outcome(untouched)
+    with ledger.tried("two processes at one run's folder"):
+        os.kill(child, signal.SIGCONT)
+        assert nursery.wait(child).code == 0
+        assert outcome(run) == outcome(untouched)
 
 
-def test_a_killed_process_holds_nothing(nursery: Nursery, untouched: Run, tmp_path: Path) -> None:
+def test_a_killed_process_holds_nothing(nursery: Nursery, ledger: Ledger, untouched: Run, tmp_path: Path) -> None:
     child, run = held(nursery, tmp_path)
     os.kill(child, signal.SIGKILL)
     assert nursery.wait(child).code == -signal.SIGKILL
     assert str(child) in (run.folder / ".lock").read_text()
-    assert nursery.train(tmp_path, "--resume").code == 0
-    assert outcome(run) == outcome(untouched)
+    with ledger.tried("a lock left by a killed process"):
+        assert nursery.train(tmp_path, "--resume").code == 0
+        assert outcome(run) == outcome(untouched)
+
+
+def test_two_tables_at_once_in_the_same_folders_come_to_the_same(
+    nursery: Nursery, ledger: Ledger, tmp_path: Path
+) -> None:
+    with ledger.tried("two processes at one results' folder", 2):
+        children = [nursery.begin(bench(tmp_path / "both")) for _ in range(2)]
+        endings = [nursery.wait(child) for child in children]
+        assert [ending.code for ending in endings] == [0, 0], endings
+        assert scores(endings[0].out) == scores(endings[1].out)
+        (written,) = (tmp_path / "both" / "results").iterdir()
+        assert json.loads(written.read_text())
+        assert len(every(tmp_path / "both" / "runs")) == 2
 
 
 def test_whoever_waits_finds_the_run_finished(tmp_path: Path) -> None:

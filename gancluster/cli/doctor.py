@@ -1,0 +1,29 @@
+"""`gancluster doctor [RUN]`: whether a finished run collapsed, since when, and what to try."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from gancluster.cli.options import RUNS, Json, RunsDir
+
+RunName = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's folder or name; the newest without.")]
+
+
+def doctor(run: RunName = None, as_json: Json = False, runs_dir: RunsDir = RUNS) -> None:
+    """Diagnose a run from its log, without labels: is it well, or collapsed, since when, and what to try."""
+    from gancluster import doctor
+    from gancluster.attempts import method_of
+    from gancluster.runs import find
+
+    found = find(runs_dir, run)
+    rows = [{str(key): value for key, value in row.items() if value == value} for row in found.log().to_dict("records")]
+    told = doctor.diagnosis(method_of(found.request), found.request, rows, found.result().get("reason", ""))
+    if as_json:
+        print(json.dumps(told))
+        return
+    well = [f"{found.folder} shows no sign of a collapse in its last epoch"]
+    for line in doctor.told(told) if told else well:
+        print(line)
