@@ -1,13 +1,14 @@
-"""Claim: the engine's plain loop costs little over a textbook PyTorch loop of the same game.
+"""Claim: the engine plays a game faster than the textbook PyTorch loop of the same game, most of all compiled.
 
-Plays a game both ways in one process, in turn: this package's engine, and a loop as one finds it in a tutorial
-(DataLoader, nn.Module players, torch.optim.Adam, `backward()`, `autograd.grad(create_graph=True)` for the penalty,
-`.item()` on every loss). Networks, losses, batch and threads are the same. The games are ClusterGAN's and GAN-EM's
-M-step, as their presets play them. Prints samples per second of each (median over repeats), seconds an epoch, and the
-ratio of both loops, and writes JSON.
+Plays games in one process, in turn: the textbook loop (DataLoader, nn.Module players, torch.optim.Adam, `backward()`,
+`autograd.grad(create_graph=True)` for the penalty, `.item()` on every loss) and this package's engine, plain and
+compiled. Networks, losses, batch and threads are the same; all play the game itself, without its warm-up. Prints
+milliseconds a step (median over repeats), how many times the textbook's speed that is (median of pairs), what the first
+steps cost (compiling), and which share of the matrix products' peak, measured in the same run, a step reaches.
 
-    python benchmarks/training.py [--games clustergan ganem] [--dataset digits] [--data-dir DIR] [--preset default]
-                                  [--repeats 7] [--steps 30] [--threads 1] [--output training.json]
+    python benchmarks/training.py [--games clustergan:digits ganem:mnist …] [--data-dir DIR] [--preset default]
+                                  [--device cpu] [--engines plain compiled] [--repeats 7] [--steps 20] [--threads 1]
+                                  [--output training.json]
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from roofline import GAMES, counted, peak
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -33,14 +35,17 @@ from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine.device import machine
 from gancluster.engine.play import Game, play
-from gancluster.methods.base import Batch, Clock, Loss, Method, Nets
+from gancluster.engine.ways import ALONE, Way
+from gancluster.methods.base import Batch, Clock, Method, Nets
 from gancluster.training import configure, task_of
 
 LONG = 1000  # epochs: more than will be played
-ALONE: dict[str, dict[str, Any]] = {
+ITSELF: dict[str, dict[str, Any]] = {
     "clustergan": {"epochs": LONG, "warmup_epochs": 0},
     "ganem": {"m_epochs": LONG, "iterations": 1, "warmup_epochs": 0},
-}  # options that leave the phase to be measured alone, and first
+    "infogan": {"epochs": LONG, "warmup_epochs": 0},
+    "wgan-gp": {"epochs": LONG, "warmup_epochs": 0},
+}  # options that leave the game itself alone, and first
 
 
 @dataclass(frozen=True)
@@ -53,50 +58,41 @@ class TextbookR1(R1):
         return self.weight / 2 * torch.stack([s.flatten(1).square().sum(1) for s in slopes]).sum(0).mean()
 
 
-def engine(method: Method, batches: Batches) -> Iterator[None]:
-    """Steps of the package's plain engine."""
-    for _ in play(Game(method, batches, seed=0)):
-        yield
-
-
 def textbook(method: Method, batches: Batches) -> Iterator[None]:
     """Steps of the tutorial's loop, in the first phase of the game."""
     if getattr(method, "critic", None) == R1():
         method.critic = TextbookR1()  # type: ignore[attr-defined]
+    device = batches.stored.device
     torch.manual_seed(0)
-    rng, phase, step = torch.Generator().manual_seed(0), method.phases()[0], 0
-    modules, copies = method.players(), method.players()
+    rng, phase, step = torch.Generator(device).manual_seed(0), method.phases()[0], 0
+    modules, copies = ({name: net.to(device) for name, net in method.players().items()} for _ in range(2))
     averages = {name: copies[name] for name in method.averages()}
-    movers = {mover for turns in phase.rounds for turn in turns for mover in turn.movers}
     optimizers = {
         name: torch.optim.Adam(modules[name].parameters(), phase.optimizer_of(name).lr.start, (0.5, 0.999), 1e-8)
-        for name in movers
+        for name in {mover for turns in phase.rounds for turn in turns for mover in turn.movers}
     }
-    everything = TensorDataset(batches.at(torch.arange(len(batches))))
+    everything = TensorDataset(batches.at(torch.arange(len(batches), device=device)).cpu())
     loader = DataLoader(everything, batch_size=phase.batch_size, shuffle=True, drop_last=True)
     for _ in range(phase.epochs):
         for (inputs,) in loader:
             progress = step / (phase.epochs * len(loader))
-            nets, noise = Nets(modules, averages), method.draw(len(inputs), rng)
-            for turn in phase.rounds[step % len(phase.rounds)]:
-                mover = turn.movers[0]
-                for other, module in modules.items():
-                    module.requires_grad_(other == mover)
-                for group in optimizers[mover].param_groups:
-                    group["lr"] = phase.optimizer_of(mover).lr.at(progress)
-                _descend(turn.loss(nets, Batch(inputs), noise, Clock(torch.tensor(progress))), optimizers[mover])
-                if mover in averages:
-                    _follow(averages[mover], modules[mover], method.averages()[mover])
+            clock = Clock(torch.tensor(progress, device=device))
+            for turn in [t for t in phase.rounds[step % len(phase.rounds)] for _ in range(t.repeat)]:
+                for name, module in modules.items():
+                    module.requires_grad_(name in turn.movers)
+                    module.zero_grad(set_to_none=True)
+                noise = method.draw(len(inputs), rng)
+                loss = turn.loss(Nets(modules, averages), Batch(inputs.to(device)), noise, clock)
+                loss.total.backward()
+                for mover in turn.movers:
+                    optimizers[mover].param_groups[0]["lr"] = phase.optimizer_of(mover).lr.at(progress)
+                    optimizers[mover].step()
+                    if mover in averages:
+                        _follow(averages[mover], modules[mover], method.averages()[mover])
+                for value in loss.terms.values():
+                    value.item()
             step += 1
             yield
-
-
-def _descend(loss: Loss, optimizer: torch.optim.Optimizer) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.total.backward()
-    optimizer.step()
-    for value in loss.terms.values():
-        value.item()
 
 
 @torch.no_grad()
@@ -105,52 +101,75 @@ def _follow(average: torch.nn.Module, module: torch.nn.Module, rate: float) -> N
         slow.lerp_(fast, rate)
 
 
-def measure(game: str, dataset: Dataset, preset: str, repeats: int, steps: int) -> dict[str, Any]:
-    """Samples per second of both loops, measured in turn; the first stretch of each warms up and is not counted."""
-    method, task = registry.find("methods", game), task_of(dataset, None)
-    config = configure(method, task, preset, ALONE[game])
-    size = method(config, task).phases()[0].batch_size
-    loops = {loop.__name__: loop(method(config, task), Batches(dataset)) for loop in (engine, textbook)}
-    speeds: dict[str, list[float]] = {name: [] for name in loops}
-    for repeat in range(repeats + 1):
-        for name, loop in loops.items():
-            started = time.perf_counter()
-            for _ in islice(loop, steps):
-                pass
-            if repeat:
-                speeds[name].append(steps * size / (time.perf_counter() - started))
-    medians = {name: statistics.median(found) for name, found in speeds.items()}
-    ratios = [e / t for e, t in zip(speeds["engine"], speeds["textbook"], strict=True)]
+def engine(method: Method, batches: Batches, way: Way) -> Iterator[None]:
+    """Steps of the package's engine."""
+    for _ in play(Game(method, batches, seed=0), ALONE[way]):
+        yield
+
+
+def measure(name: str, dataset: Dataset, engines: list[Way], options: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds a step of all loops, measured in turn after a stretch of each that does not count."""
+    method, task = registry.find("methods", name), task_of(dataset, None)
+    config, batches = configure(method, task, options.preset, ITSELF[name]), Batches(dataset, options.device)
+    one = Game(method(config, task), batches, seed=0)
+    loops = {"textbook": textbook(method(config, task), batches)}
+    loops |= {way: engine(method(config, task), batches, way) for way in engines}
+    first = {loop: _seconds(steps, 2 * len(one.phases[0].rounds)) for loop, steps in loops.items()}
+    taken: dict[str, list[float]] = {loop: [] for loop in loops}
+    for _ in range(options.repeats):
+        for loop, steps in loops.items():
+            taken[loop].append(1000 * _seconds(steps, options.steps) / options.steps)
+    flops, medians = counted(one).flops, {loop: statistics.median(found) for loop, found in taken.items()}
     return {
-        "what": f"{game} on {dataset.name}, preset {preset}, batch {size}: samples per second of both loops",
-        "samples_per_second": medians,
-        "seconds_an_epoch": {name: len(dataset) / speed for name, speed in medians.items()},
-        "engine_to_textbook": statistics.median(ratios),
-        "all": speeds,
+        "game": f"{name} on {dataset.name}, preset {options.preset}, batch {one.phases[0].batch_size}",
+        "first_steps_seconds": first,
+        "ms_a_step": medians,
+        "times_textbook": {
+            loop: statistics.median(t / e for t, e in zip(taken["textbook"], found, strict=True))
+            for loop, found in taken.items()
+        },
+        "gflop_a_step": flops / 1e9,
+        "gflops": {loop: flops / ms / 1e6 for loop, ms in medians.items()},
+        "all": taken,
     }
+
+
+def _seconds(steps: Iterator[None], n: int) -> float:
+    started = time.perf_counter()
+    for _ in islice(steps, n):
+        pass
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--games", nargs="+", choices=ALONE, default=list(ALONE))
-    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--games", nargs="+", default=GAMES)
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--preset", default="default")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--engines", nargs="+", choices=ALONE, default=["plain", "compiled"])
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("training.json"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    dataset = catalogue.load(options.dataset, catalogue.data_folder(options.data_dir)).unlabelled()
     results = []
-    for game in options.games:
-        results.append(result := measure(game, dataset, options.preset, options.repeats, options.steps))
-        print(result["what"])
-        for name, speed in result["samples_per_second"].items():
-            print(f"  {name:10} {speed:8.0f} samples/s, {result['seconds_an_epoch'][name]:.2f} s an epoch")
-        print(f"  engine / textbook, median of {options.repeats} pairs: {result['engine_to_textbook']:.2f}", flush=True)
-    report = {"machine": machine(torch.device("cpu")), "threads": options.threads, "games": results}
+    for name, source in (game.split(":") for game in options.games):
+        dataset = catalogue.load(source, catalogue.data_folder(options.data_dir)).unlabelled()
+        found = measure(name, dataset, options.engines, options) | {"peak_gflops": peak(options.device) / 1e9}
+        results.append(found)
+        print(f"{found['game']}: {found['gflop_a_step']:.2f} GFLOP a step")
+        for loop, ms in found["ms_a_step"].items():
+            times, share = found["times_textbook"][loop], found["gflops"][loop] / found["peak_gflops"]
+            first = found["first_steps_seconds"][loop]
+            print(
+                f"  {loop:9} {ms:7.1f} ms, {times:.2f} x textbook, {share:4.0%} of peak; first steps {first:.0f} s",
+                flush=True,
+            )
+    report = {"machine": machine(torch.device(options.device)), "threads": options.threads, "games": results}
     options.output.write_text(json.dumps(report, indent=2) + "\n")
 
 

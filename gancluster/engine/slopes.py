@@ -82,8 +82,10 @@ def stacked(
 ) -> list[Slope]:
     """As one computation for all games; they move as they would alone, up to rounding."""
     tables, program = [_table(game, turn) for game in games], _compiled(slopes) if compile_it else slopes
-    found = program(games[0].modules, turn.loss, tables, list(hands), clock, games[0].bfloat16)
-    return [pytree.tree_map(lambda value, k=k: value[k], found) for k in range(len(games))]
+    leaves, form = pytree.tree_flatten(
+        program(games[0].modules, turn.loss, tables, list(hands), clock, games[0].bfloat16)
+    )
+    return [pytree.tree_unflatten(own, form) for own in zip(*(leaf.unbind() for leaf in leaves), strict=True)]
 
 
 def slope(modules: Modules, loss: TurnLoss, table: Table, hand: Hand, clock: Clock, bfloat16: bool) -> Slope:
@@ -103,10 +105,17 @@ def slopes(
     modules: Modules, loss: TurnLoss, tables: list[Table], hands: list[Hand], clock: Clock, bfloat16: bool
 ) -> Slope:
     """`slope` of every game, stacked: leaf `(games, …)`."""
-    table, hand = _stack(tables), _stack(hands)
-    over = [pytree.tree_map(lambda leaf: 0 if isinstance(leaf, Tensor) else None, tree) for tree in (table, hand)]
-    one = partial(slope, modules, loss, clock=clock, bfloat16=bfloat16)
-    found: Slope = torch.func.vmap(lambda table, hand: one(table, hand), in_dims=tuple(over))(table, hand)
+    columns = zip(*(pytree.tree_leaves(pair) for pair in zip(tables, hands, strict=True)), strict=True)
+    leaves = [torch.stack(column) if isinstance(column[0], Tensor) else column[0] for column in columns]
+    form, varied = pytree.tree_structure((tables[0], hands[0])), [isinstance(leaf, Tensor) for leaf in leaves]
+
+    def one(*tensors: Tensor) -> Slope:
+        given = iter(tensors)
+        mixed = [next(given) if varies else leaf for varies, leaf in zip(varied, leaves, strict=True)]
+        table, hand = pytree.tree_unflatten(mixed, form)
+        return slope(modules, loss, table, hand, clock, bfloat16)
+
+    found: Slope = torch.func.vmap(one)(*(leaf for leaf in leaves if isinstance(leaf, Tensor)))
     return found
 
 
@@ -144,12 +153,6 @@ def _compiled(function: Callable[..., T], cudagraphs: bool = False) -> Callable[
             return program(*inputs)
 
     return run
-
-
-def _stack(trees: Sequence[T]) -> T:
-    """Trees of one form as one, each tensor `(…)` of theirs as one `(trees, …)`."""
-    stacked: T = pytree.tree_map(lambda *leaf: torch.stack(leaf) if isinstance(leaf[0], Tensor) else leaf[0], *trees)
-    return stacked
 
 
 def _call(module: nn.Module, parameters: Tree, *inputs: Tensor, **options: Any) -> Any:

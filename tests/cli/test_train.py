@@ -236,3 +236,21 @@ def test_every_option_of_a_method_can_be_given(ask: Ask, tmp_path: Path) -> None
         "printed",
     )
     assert (given["clip"], given["teacher"], given["warmup_epochs"], given["epochs"]) == (1.5, False, 0, 1)
+
+
+def test_several_seeds_are_trained_together_so_many_at_a_time(ask: Ask, duel: list[object]) -> None:
+    said = ask(*duel, "--seeds 3 --together 2")
+    titles = [line.split(":")[0] for line in said.err.splitlines()]
+    assert titles == ["duel on points.npz, seeds 0 to 1", "duel on points.npz, seed 2"]
+    alone = ask(*duel, "--seeds 3 --json")
+    assert said.code == alone.code == 0
+    assert "mean ± standard deviation over 3 seeds" in said.out
+
+
+def test_an_engine_that_the_device_cannot_be_is_refused(ask: Ask, duel: list[object]) -> None:
+    said = ask(*duel, "--engine captured")
+    assert (said.code, said.out) == (2, "")
+    assert (
+        said.err
+        == "error: --engine captured records a GPU's kernels for one seed: use --device cuda, or another engine\n"
+    )
