@@ -19,8 +19,9 @@ from gancluster import fits, registry
 from gancluster.attempts import Watch, advance, carry_out, configured, method_of
 from gancluster.data import catalogue
 from gancluster.data.batches import Batches
-from gancluster.data.dataset import Dataset, Split, distinct
+from gancluster.data.dataset import Dataset, distinct
 from gancluster.data.features import extracted, network
+from gancluster.data.splits import Split
 from gancluster.engine import device
 from gancluster.engine.device import Precision
 from gancluster.engine.play import check_batches

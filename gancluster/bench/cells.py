@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from gancluster.data.dataset import Split
+from gancluster.data.splits import Split
 
 Status = Literal["finished", "failed", "no data", "waiting"]
 

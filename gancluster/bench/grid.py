@@ -16,7 +16,8 @@ from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.executor import Executor, News
 from gancluster.bench.worker import DRAWN_BY, Job, give_up, root_of
 from gancluster.data import catalogue
-from gancluster.data.dataset import Dataset, Split
+from gancluster.data.dataset import Dataset
+from gancluster.data.splits import Split
 from gancluster.errors import DataMissing, RunError, UserError
 from gancluster.hashing import HASHES
 from gancluster.runs import Request, Run

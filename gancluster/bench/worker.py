@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from gancluster.bench import hashes, measures
 from gancluster.bench.executor import News
 from gancluster.data import catalogue
-from gancluster.data.dataset import Dataset, Split
+from gancluster.data.dataset import Dataset
+from gancluster.data.splits import Split
 from gancluster.engine import device
 from gancluster.engine.play import Moment
 from gancluster.errors import DataError, Interrupted, UserError

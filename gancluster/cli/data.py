@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gancluster import registry
 from gancluster.cli.options import Json
-from gancluster.data import catalogue
-from gancluster.data.dataset import Split
+from gancluster.data.splits import Split
 from gancluster.plain import plain
+
+if TYPE_CHECKING:
+    from gancluster.data import catalogue
 
 DataDir = Annotated[
     Path | None, typer.Option(help="Where data sets lie (default: $GANCLUSTER_DATA, or a cache folder).")
@@ -27,6 +29,8 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("list")
 def list_all(data_dir: DataDir = None, as_json: Json = False) -> None:
     """List every data set that has a name, and whether it is here."""
+    from gancluster.data import catalogue
+
     folder = catalogue.data_folder(data_dir)
     entries = catalogue.entries(folder)
     if as_json:
@@ -48,6 +52,8 @@ def list_all(data_dir: DataDir = None, as_json: Json = False) -> None:
 @app.command()
 def info(name: Name, data_dir: DataDir = None, split: Part = "all", as_json: Json = False) -> None:
     """Read a data set, check it, and tell what it is made of."""
+    from gancluster.data import catalogue
+
     folder = catalogue.data_folder(data_dir)
     facts = catalogue.facts(catalogue.load(name, folder, split))
     facts["files"] = [plain(str(path)) for path in catalogue.files_of(name, folder)]
@@ -61,6 +67,8 @@ def info(name: Name, data_dir: DataDir = None, split: Part = "all", as_json: Jso
 @app.command()
 def fetch(name: Name, data_dir: DataDir = None) -> None:
     """Download a data set into the data folder, unless it is there."""
+    from gancluster.data import catalogue
+
     paths = catalogue.fetch(name, catalogue.data_folder(data_dir))
     print("\n".join(map(str, paths)) or f"{name} needs no file")
 

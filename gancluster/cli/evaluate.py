@@ -12,7 +12,7 @@ from gancluster.cli import retrieval
 from gancluster.cli.data import DataDir
 from gancluster.cli.options import RUNS, Json, RunsDir, with_options
 from gancluster.cli.selection import Select, show_selection
-from gancluster.data.dataset import Split
+from gancluster.data.splits import Split
 from gancluster.errors import DataError, UserError
 
 if TYPE_CHECKING:

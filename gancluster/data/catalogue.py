@@ -10,10 +10,11 @@ from typing import Any, get_args
 
 import numpy as np
 
-from gancluster.data.dataset import Dataset, Source, Split, only_whole, require_finite
+from gancluster.data.dataset import Dataset, Source, require_finite
 from gancluster.data.features import NETWORKS, extracted, from_file, network
 from gancluster.data.files import from_folder, from_npz
 from gancluster.data.reading import reason
+from gancluster.data.splits import Split, only_whole
 from gancluster.errors import DataError, DataMissing, UnknownName, UserError
 from gancluster.registry import find, origins
 

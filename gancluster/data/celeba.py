@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gancluster.data.dataset import Dataset, Source, Split
+from gancluster.data.dataset import Dataset, Source
 from gancluster.data.reading import all_of, reading
+from gancluster.data.splits import Split
 from gancluster.data.vision import AGAIN, torchvision_part
 from gancluster.errors import UnknownName
 from gancluster.registry import unknown

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gancluster.data.dataset import Dataset, Source, Split, parts
+from gancluster.data.dataset import Dataset, Source
 from gancluster.data.reading import all_of, arrays, picture
+from gancluster.data.splits import Split, parts
 from gancluster.errors import DataError
 
 FOLDER = "cifar10-compact"

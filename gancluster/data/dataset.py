@@ -6,14 +6,13 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gancluster.data.splits import Split
 from gancluster.errors import DataError
-
-Split = Literal["all", "train", "test"]
 
 
 class Known(NamedTuple):
@@ -118,17 +117,6 @@ class Source:
     files: Callable[[Path], list[Path]] | None = None
     wanted: str = ""
     variant: Callable[[str], Source] | None = None
-
-
-def parts(split: Split) -> tuple[Literal["train", "test"], ...]:
-    """The published parts that `split` is made of; all: train followed by test, as the papers cluster them."""
-    return ("train", "test") if split == "all" else (split,)
-
-
-def only_whole(name: str, split: Split) -> None:
-    """`DataError` unless all of a data set is asked for that was never split in public."""
-    if split != "all":
-        raise DataError(f"{name} has no published train and test parts: ask for split 'all'")
 
 
 def require_finite(name: str, inputs: NDArray[Any]) -> None:

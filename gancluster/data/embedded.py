@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gancluster.data.dataset import Dataset, Modes, Source, Split, only_whole
+from gancluster.data.dataset import Dataset, Modes, Source
+from gancluster.data.splits import Split, only_whole
 
 SEED = 0
 

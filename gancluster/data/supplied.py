@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gancluster.data.dataset import Dataset, Source, Split, only_whole
+from gancluster.data.dataset import Dataset, Source
 from gancluster.data.files import as_inputs, encoded, from_folder, from_npz
 from gancluster.data.reading import first_of, matlab
+from gancluster.data.splits import Split, only_whole
 from gancluster.data.text import require_weights
 from gancluster.errors import DataError
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gancluster.data.dataset import Dataset, Source, Split, parts
+from gancluster.data.dataset import Dataset, Source
 from gancluster.data.reading import all_of, arrays, reading
+from gancluster.data.splits import Split, parts
 from gancluster.errors import DataError
 
 FILE = "reuters-r8/reuters_r8_tfidf2000.npz"

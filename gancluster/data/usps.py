@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gancluster.data.dataset import Dataset, Source, Split, only_whole
+from gancluster.data.dataset import Dataset, Source
 from gancluster.data.reading import arrays, first_of, matlab
+from gancluster.data.splits import Split, only_whole
 from gancluster.errors import DataError
 
 EACH = 1100

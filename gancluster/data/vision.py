@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gancluster.data.dataset import Dataset, Source, Split, parts
+from gancluster.data.dataset import Dataset, Source
 from gancluster.data.files import channels_first
 from gancluster.data.reading import all_of, reading, reason
+from gancluster.data.splits import Split, parts
 from gancluster.errors import DataError
 
 AGAIN = "it is damaged or incomplete: delete it and fetch it again (gancluster data fetch {})"

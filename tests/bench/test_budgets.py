@@ -7,7 +7,7 @@ import pytest
 from gancluster.bench.budgets import SIZES, Budget, marks, reduced
 from gancluster.bench.cells import Cell
 from gancluster.data import catalogue
-from gancluster.data.dataset import Split
+from gancluster.data.splits import Split
 
 
 @pytest.mark.parametrize("name", ["digits", "usps", "mnist", "cifar10-compact", "reuters-r8"])

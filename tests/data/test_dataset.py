@@ -7,7 +7,8 @@ import pytest
 from refusal import refused
 
 from gancluster.data.batches import Batches
-from gancluster.data.dataset import Dataset, only_whole, parts, require_finite
+from gancluster.data.dataset import Dataset, require_finite
+from gancluster.data.splits import only_whole, parts
 
 
 @pytest.fixture

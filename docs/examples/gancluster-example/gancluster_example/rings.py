@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from gancluster.data.dataset import Dataset, Source, only_whole
+from gancluster.data.dataset import Dataset, Source
+from gancluster.data.splits import only_whole
 
 
 def read(data_dir, split):
