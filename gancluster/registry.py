@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gancluster.errors import UnknownName
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Kind = Literal["methods", "datasets", "critics"]
 
@@ -36,6 +38,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "catgan": "gancluster.methods.catgan:CatGAN",
         "clustergan": "gancluster.methods.clustergan:ClusterGAN",
         "clustergan-latent": "gancluster.methods.clustergan_latent:ClusterGANLatent",
+        "dasc": "gancluster.methods.dasc:DASC",
         "dcan": "gancluster.methods.dcan:DCAN",
         "dec": "gancluster.methods.dec:DEC",
         "deep-semi-nmf": "gancluster.methods.factorisation:DeepSemiNMF",
@@ -47,7 +50,6 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "improved-gan": "gancluster.methods.improved_gan:ImprovedGAN",
         "imsat": "gancluster.methods.imsat:IMSAT",
         "infogan": "gancluster.methods.infogan:InfoGAN",
-        "dasc": "gancluster.methods.dasc:DASC",
         "kmeans": "gancluster.methods.classical:KMeans",
         "ldmgi": "gancluster.methods.spectral:LDMGI",
         "meg": "gancluster.methods.lecture:MEG",
@@ -143,6 +145,8 @@ def unknown(what: str, name: str, known: Iterable[str], listing: str | None = No
 @cache
 def _added(kind: Kind) -> tuple[dict[str, EntryPoint], list[EntryPoint]]:
     """The entry points of a kind that are found by their names, and those whose names were taken."""
+    from importlib.metadata import entry_points
+
     found: dict[str, EntryPoint] = {}
     taken = []
     for point in entry_points(group=f"gancluster.{kind}"):

@@ -19,7 +19,7 @@ ANEW = "save it anew, by numpy.savez(path, codes=…, labels=…)"
 class RetrievalOptions(BaseModel):
     """What may be asked of a search; the command line's options are made from it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     bits: str = Field("32,64", description="lengths of the codes of a run, as 32,64")
     queries: int = Field(1000, description="samples that are searched for; the others are the gallery")
