@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from typer.core import TyperGroup
 
+from gancluster.cli.asked import TableOptions, asked_by, table_asked
 from gancluster.cli.data import DataDir
 from gancluster.cli.options import RUNS, RunsDir, with_options
+from gancluster.cli.places import check_free, make
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,26 +40,6 @@ CapsuleFile = Annotated[
     Path | None, typer.Option("--capsule", help="Pack the table for gancluster verify, to this file.")
 ]
 ResultsDir = Annotated[Path, typer.Option(help="Where every whole table is kept as JSON.")]
-
-
-class TableOptions(BaseModel):
-    """Which table is meant, and how much of it; the command line's options are made from it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    budget: Literal["smoke", "cpu", "full"] = Field("full", description="smoke: minutes; cpu: a night; full: all of it")
-    paper: str = Field("clustergan", description="whose table: clustergan, ganem or dcan")
-    methods: str | None = Field(
-        None, description="only these rows, as kmeans,clustergan; also methods that it does not have"
-    )
-    datasets: str | None = Field(None, description="only these data sets, as digits,usps; also others than the table's")
-    critics: str | None = Field(None, description="only these adversarial objectives, as wgan,sn-gan")
-    seeds: int | None = Field(None, ge=1, description="runs of every cell (default: as many as the budget has)")
-
-    @property
-    def is_narrow(self) -> bool:
-        """Whether less than the whole table is asked for."""
-        return bool(self.methods or self.datasets or self.critics)
 
 
 class BenchOptions(TableOptions):
@@ -198,16 +180,6 @@ def _ending(form: Format | None, output: Path | None) -> str | None:
     return ending
 
 
-def check_free(path: Path, option: str) -> None:
-    """`RunError` for a file that is there already, or whose folder is not."""
-    from gancluster.errors import RunError
-
-    if path.exists():
-        raise RunError(f"{path} exists and is not overwritten: choose another {option}")
-    if not path.parent.is_dir():
-        raise RunError(f"there is no folder {path.parent}: make it, or choose another {option}")
-
-
 def _check_capsule(table: Table, capsule: Path | None) -> None:
     """Whether the table can be packed there, before it is run."""
     from gancluster.errors import UserError
@@ -217,29 +189,6 @@ def _check_capsule(table: Table, capsule: Path | None) -> None:
     check_free(capsule, "--capsule")
     if not table.cells(seeds=1):
         raise UserError(f"{table.name} has no runs, so there is nothing to compute anew: leave out --capsule")
-
-
-def make(folder: Path | None, option: str) -> None:
-    """Make a folder that is written to; `RunError` where that cannot be."""
-    from gancluster.errors import RunError
-
-    if folder is None:
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RunError(f"cannot make the folder {folder} ({reason}): choose another {option}") from error
-
-
-def table_asked(name: str, options: TableOptions) -> Table:
-    """The table asked for, cut down to the rows and data sets asked for."""
-    from gancluster.bench import own, tables
-
-    is_file = name.endswith(".toml") or "/" in name
-    table = own.read(Path(name)) if is_file else tables.named(name, options.paper)
-    table = table.narrowed(_names(options.methods), _names(options.datasets))
-    return table.with_critics(_names(options.critics)) if options.critics else table
 
 
 def _executor(options: BenchOptions) -> Executor:
@@ -254,17 +203,6 @@ def _executor(options: BenchOptions) -> Executor:
     from gancluster.bench.cluster import Cluster
 
     return Cluster(options.cluster)
-
-
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
-
-
-def asked_by(verb: str, name: str, options: TableOptions) -> str:
-    """The command, `gancluster bench` or another, about the table anywhere: without this machine's folders."""
-    given = options.model_dump(exclude_defaults=True, include=set(TableOptions.model_fields))
-    words = [word for option, value in given.items() for word in (f"--{option}", str(value))]
-    return shlex.join(["gancluster", verb, name, *words])
 
 
 # What is shown --------------------------------------------------------------------------------------------------------

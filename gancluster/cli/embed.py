@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gancluster.cli.options import RUNS, RunsDir
+from gancluster.cli.places import check_free
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A finished run's folder or name.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The .npz: features, clusters, and labels where known.")]
@@ -57,10 +58,10 @@ def embed(
 
 def _check_free(output: Path, drawing: Path | None) -> None:
     """Nothing is overwritten; told before anything is computed."""
-    from gancluster.errors import RunError, UserError
+    from gancluster.errors import UserError
 
     if output == drawing:
         raise UserError(f"{output} cannot be the .npz and its picture: let -o end in .npz")
     for path, option in ((output, "-o"), (drawing, "--picture")):
-        if path is not None and path.exists():
-            raise RunError(f"{path} exists and is not overwritten: choose another {option}")
+        if path is not None:
+            check_free(path, option)

@@ -10,6 +10,7 @@ import typer
 
 from gancluster.cli.data import DataDir, Part
 from gancluster.cli.options import RUNS, RunsDir
+from gancluster.cli.places import check_free
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +39,7 @@ def hash_samples(
     """Make binary codes of samples, without their labels, to be searched by Hamming distance."""
     from gancluster import hashing
     from gancluster.data import catalogue
-    from gancluster.errors import RunError, UserError
+    from gancluster.errors import UserError
     from gancluster.runs import find
 
     chosen = hashing.named(method)
@@ -46,8 +47,7 @@ def hash_samples(
         raise UserError("say what to hash: either --dataset NAME, for its pixels, or --run RUN, for its embedding")
     if run is not None and (limit is not None or split != "all"):
         raise UserError("--limit and --split choose samples of a --dataset: leave them out with --run")
-    if output.exists():
-        raise RunError(f"{output} exists and is not overwritten: choose another -o")
+    check_free(output, "-o")
     samples: NDArray[Any]
     labels: NDArray[Any] | None
     if run is not None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gancluster.cli.options import RUNS, RunsDir
+from gancluster.cli.places import check_free
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A finished run's folder or name.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="An .npz file, a folder of images, or a data set's name.")]
@@ -21,13 +22,11 @@ def predict(run: RunName, file: File, output: Output, data_dir: DataDir = None, 
 
     from gancluster import atomic
     from gancluster.data import catalogue
-    from gancluster.errors import RunError
     from gancluster.runs import find
     from gancluster.training import assign, new_samples
 
     found = find(runs_dir, run)
-    if output.exists():
-        raise RunError(f"{output} exists and is not overwritten: choose another -o")
+    check_free(output, "-o")
     clusters = assign(found, new_samples(found, file, catalogue.data_folder(data_dir)))
     atomic.write_text(output, pd.DataFrame({"cluster": clusters}).to_csv(index_label="index"))
     typer.echo(f"{len(clusters)} samples in {len(set(clusters.tolist()))} clusters: {output}")

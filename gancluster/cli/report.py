@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gancluster.cli.bench import TableOptions, asked_by, check_free, make, table_asked
+from gancluster.cli.asked import TableOptions, asked_by, table_asked
 from gancluster.cli.data import DataDir
 from gancluster.cli.options import RUNS, RunsDir, with_options
+from gancluster.cli.places import check_free, make
 
 What = Annotated[
     str | None,

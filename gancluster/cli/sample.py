@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gancluster.cli.options import RUNS, RunsDir
+from gancluster.cli.places import check_free
 
 RunName = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's folder or name; the newest without.")]
 Count = Annotated[int, typer.Option("--per-cluster", "-n", min=1, help="Samples in a row.")]
@@ -21,13 +22,12 @@ def sample(
     run: RunName = None, per_cluster: Count = 10, seed: Seed = 0, output: Output = None, runs_dir: RunsDir = RUNS
 ) -> None:
     """Generate samples of each cluster."""
-    from gancluster.errors import RunError
     from gancluster.report.pictures import draw_samples
     from gancluster.runs import find
 
     found = find(runs_dir, run)
-    if output is not None and output.exists():
-        raise RunError(f"{output} exists and is not overwritten: choose another -o")
+    if output is not None:
+        check_free(output, "-o")
     path = output or found.folder / f"samples-seed{seed}.png"
     draw_samples(found, per_cluster, seed, path)
     typer.echo(path)

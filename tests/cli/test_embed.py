@@ -125,7 +125,7 @@ def test_every_seed_of_a_limited_training_finds_its_samples_again(ask: Ask, file
         ("-o a.npz --picture b.png --no-picture", "--picture and --no-picture contradict each other: leave one out"),
         ("-o a.npz --dataset digits", "digits has samples of shape (1, 8, 8); this run was trained on (2,)"),
         ("-o a.npz --dataset digts", "there is no data set 'digts'; did you mean digits"),
-        ("-o none/a.npz", "cannot write none/a.npz (no such file or directory)"),
+        ("-o none/a.npz", "there is no folder none: make it, or choose another -o"),
         ("", "Missing option '--output'"),
     ],
 )

@@ -90,7 +90,7 @@ def test_what_cannot_be_hashed_is_refused_in_one_line(ask: Ask, tmp_path: Path, 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_cannot_be_written_says_so(ask: Ask, tmp_path: Path) -> None:
+def test_codes_for_a_folder_that_is_not_there_are_refused(ask: Ask, tmp_path: Path) -> None:
     said = ask("hash lsh --dataset digits --limit 50 -o", tmp_path / "none" / "out.npz")
     assert (said.code, said.err.count("\n")) == (2, 1)
-    assert said.err.startswith(f"error: cannot write {tmp_path / 'none' / 'out.npz'} (no such file or directory)")
+    assert said.err.startswith(f"error: there is no folder {tmp_path / 'none'}: make it, or choose another -o")

@@ -137,10 +137,10 @@ def test_samples_that_do_not_fit_are_refused(
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_a_prediction_that_cannot_be_written_says_so(ask: Ask, smoke: Run, tmp_path: Path) -> None:
+def test_a_prediction_for_a_folder_that_is_not_there_says_so(ask: Ask, smoke: Run, tmp_path: Path) -> None:
     said = ask("predict", smoke.folder, "digits -o", tmp_path / "none" / "out.csv")
     assert (said.code, said.err.count("\n")) == (2, 1)
-    assert said.err.startswith(f"error: cannot write {tmp_path / 'none' / 'out.csv'} (no such file or directory)")
+    assert said.err.startswith(f"error: there is no folder {tmp_path / 'none'}: make it, or choose another -o")
 
 
 @pytest.mark.parametrize("verb", ["sample RUN", "predict RUN digits -o OUT", "eval RUN"])
