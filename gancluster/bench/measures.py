@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from gancluster import atomic, metrics, registry
 from gancluster.attempts import method_of
-from gancluster.data import catalogue
+from gancluster.data.features import network
 from gancluster.data.reading import arrays, names_in
 from gancluster.errors import DataError, RunError, UserError
 from gancluster.methods.base import Method
 from gancluster.runs import Request, Run
-from gancluster.training import assign
+from gancluster.training import assign, new_samples
 
 FILE, EVIDENCE = "measured.json", "measured.npz"
 BITS = (32, 64)
@@ -110,10 +110,14 @@ def _codes(run: Run, stored: Evidence) -> Evidence:
 
 
 def _unseen(run: Run, data_dir: Path) -> Evidence:
-    """The clusters of the test samples, if a semi-supervised run has learnt from the training samples alone."""
+    """The clusters of the test samples, if a semi-supervised run has learnt from the training samples alone.
+
+    None where it has learnt from ready-made features, which a file has of its own samples and of no others.
+    """
     request = run.request
-    if not request.n_labels or request.split != "train":
+    is_ready_made = request.features is not None and network(request.features) is None
+    if not request.n_labels or request.split != "train" or is_ready_made:
         return {}
-    test = catalogue.load(request.source, data_dir, "test")
+    test = new_samples(run, request.source, data_dir, "test")
     assert test.labels is not None
     return {UNSEEN: assign(run, test), UNSEEN_LABELS: test.labels}

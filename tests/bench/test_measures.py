@@ -10,11 +10,11 @@ from gancluster import metrics
 from gancluster.attempts import method_of
 from gancluster.bench import hashes, measures
 from gancluster.bench.cells import Cell
-from gancluster.data import catalogue
+from gancluster.data import catalogue, features
 from gancluster.data.dataset import Dataset
 from gancluster.errors import DataError, RunError
 from gancluster.runs import Run
-from gancluster.training import TrainOptions, assign, plan, train
+from gancluster.training import TrainOptions, assign, new_samples, plan, train
 
 
 @pytest.fixture
@@ -67,6 +67,37 @@ def test_a_semi_supervised_run_of_the_training_samples_is_scored_on_the_test_sam
     test, found = catalogue.load("mnist", data_dir, "test"), measures.of(run)
     assert found["error"] == metrics.error(test.labels, assign(run, test))
     assert found["n"] == 10_000
+
+
+class Halved(features.Network):
+    """Pixels, two and two."""
+
+    def files(self, data_dir: Path) -> list[Path]:
+        return [data_dir]
+
+    def features(self, images: np.ndarray, data_dir: Path) -> np.ndarray:
+        return images.reshape(len(images), -1, 2).mean(2, dtype=np.float32)
+
+
+@pytest.mark.parametrize("made", ["by a network", "ready"])
+def test_a_run_on_features_is_scored_on_those_of_the_test_samples_where_a_network_makes_them(
+    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    monkeypatch.setitem(features.NETWORKS, "halved", Halved("halved", "halved-0.pth"))
+    (tmp_path / "MNIST").symlink_to(data_dir / "MNIST")  # features are kept beside the data
+    by = "halved" if made == "by a network" else str(tmp_path / "ready.npz")
+    np.savez(tmp_path / "ready.npz", features=np.random.default_rng(0).random((60_000, 4)))
+    dataset = catalogue.load("mnist", tmp_path, "train", limit=300, features=by)
+    options = TrainOptions(dataset="mnist", preset="smoke", labels=20, split="train", limit=300, features=by)
+    run = Run.place(tmp_path / "runs", plan("catgan", dataset, options, {"epochs": 1})[0])
+    train(run, dataset)
+    measures.take(run, tmp_path)
+    if made == "ready":
+        assert "error" not in measures.of(run)
+    else:
+        test = new_samples(run, "mnist", tmp_path, "test")
+        assert (test.shape, measures.of(run)["n"]) == ((392,), 10_000)
+        assert measures.of(run)["error"] == metrics.error(test.labels, assign(run, test))
 
 
 def test_a_run_without_labels_has_nothing_to_measure(tmp_path: Path, digits: Dataset) -> None:
