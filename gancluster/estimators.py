@@ -42,7 +42,7 @@ from gancluster.fits import flat
 from gancluster.methods.base import Fit, Method
 from gancluster.metrics.internal import silhouette
 from gancluster.runs import Request, Run
-from gancluster.training import TrainOptions, configure, plan, task_of, train, trained, validated
+from gancluster.training import TrainOptions, plan, train, trained, validated
 
 JUDGED = 2000  # samples that a silhouette is taken of, at most
 AS_PRESET = "preset"  # the default of a method's options
@@ -123,19 +123,13 @@ class Clusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return silhouette(space[some], clusters[some])
 
     def _request(self, dataset: Dataset) -> Request:
-        """What `gancluster train` would ask for; where a preset's batch is larger than the data, it is made smaller."""
-        method: type[Method] | type[Fit] = registry.find("methods", self.method)
+        """What `gancluster train` would ask for."""
+        options = registry.find("methods", self.method).config_type.model_fields
         values = {name: _plain(value) for name, value in self.get_params().items()}
-        given = {n: v for n, v in values.items() if n in method.config_type.model_fields and v != AS_PRESET}
+        given = {n: v for n, v in values.items() if n in options and v != AS_PRESET}
         asked = {name: value for name, value in values.items() if name in TrainOptions.model_fields}
         asked |= {"dataset": dataset.name, "clusters": values["n_clusters"], "seed": _seed(self.random_state)}
-        options = validated(TrainOptions, asked)
-        task = task_of(dataset, options.clusters)
-        most = len(dataset) // task.n_clusters * task.n_clusters
-        for name, value in configure(method, task, options.preset, given):
-            if name.endswith("batch_size") and name not in given and value > most:
-                given[name] = most
-        return plan(self.method, dataset, options, given)[0]
+        return plan(self.method, dataset, validated(TrainOptions, asked), given)[0]
 
     def _players(self) -> Trained:
         """The trained players, made anew: weights alone can be pickled, whatever the networks are."""

@@ -85,11 +85,17 @@ def task_of(dataset: Dataset, clusters: int | None) -> Task:
 
 
 def configure(method: type[Method] | type[Fit], task: Task, preset: str, given: dict[str, Any]) -> Config:
-    """The method's options: its preset's, then those given; `UserError` for what does not exist or is out of range."""
+    """The method's options: its preset's, then those given; `UserError` for what does not exist or is out of range.
+
+    Where a preset's batch is larger than the data, it has as many samples as there are, a multiple of the clusters.
+    """
     presets = method.presets(task)
     if preset not in presets:
         raise UserError(registry.unknown("preset", preset, presets, f"gancluster methods {method.name}"))
-    return validated(method.config_type, presets[preset].values | given)
+    config = validated(method.config_type, presets[preset].values | given)
+    batches = {name: size for name, size in config if name.endswith("batch_size") and name not in given}
+    most = task.n_samples // task.n_clusters * task.n_clusters
+    return config.model_copy(update={name: most for name, size in batches.items() if size > task.n_samples})
 
 
 def validated(model: type[M], values: dict[str, Any]) -> M:

@@ -170,13 +170,12 @@ class AAE(base.Method):
 
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
-        n, batch = task.n_samples, {"batch_size": min(100, task.n_samples)}
-        epochs = min(max(round(300_000 / n), 20), 150)
-        default: dict[str, Any] = batch | {"width": 0.25, "epochs": epochs, "critic": "wgan-gp", "style_size": 2}
+        epochs = min(max(round(300_000 / task.n_samples), 20), 150)
+        default: dict[str, Any] = {"width": 0.25, "epochs": epochs, "critic": "wgan-gp", "style_size": 2}
         return {
             "default": Preset("a quarter of the units, and a critic of bounded slope", default),
-            "paper": Preset("the printed units; the epochs are ours", batch | {"epochs": 1000}),
-            "smoke": Preset("seconds, to see that all runs", batch | {"width": 0.05, "epochs": 2}),
+            "paper": Preset("the printed units; the epochs are ours", {"epochs": 1000}),
+            "smoke": Preset("seconds, to see that all runs", {"width": 0.05, "epochs": 2}),
         }
 
     def extensions(self) -> list[str]:

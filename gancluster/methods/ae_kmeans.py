@@ -37,11 +37,10 @@ def networks(config: Config, task: Task) -> Modules:
 
 def budget(task: Task) -> dict[str, dict[str, Any]]:
     """The presets' settings of networks and pre-training."""
-    n, batch = task.n_samples, {"batch_size": min(256, task.n_samples)}
     return {
-        "default": batch | {"width": 0.25, "pretrain_epochs": min(max(round(500_000 / n), 20), 200)},
-        "paper": batch,
-        "smoke": batch | {"width": 0.1, "pretrain_epochs": 2},
+        "default": {"width": 0.25, "pretrain_epochs": min(max(round(500_000 / task.n_samples), 20), 200)},
+        "paper": {},
+        "smoke": {"width": 0.1, "pretrain_epochs": 2},
     }
 
 

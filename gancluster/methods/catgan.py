@@ -157,15 +157,15 @@ class CatGAN(base.Method):
 
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
-        n, batch = task.n_samples, {"batch_size": min(100, task.n_samples)}
-        default: dict[str, Any] = batch | {"width": 0.25, "epochs": min(max(round(54_000 / n), 5), 30)}
+        n = task.n_samples
+        default: dict[str, Any] = {"width": 0.25, "epochs": min(max(round(54_000 / n), 5), 30)}
         if task.is_images:
-            default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100), "warmup_batch_size": min(250, n)}
+            default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100)}
             default |= {"warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 1.0}
         return {
             "default": Preset("our recipe and extensions: ACC .95 on digits, minutes of one CPU core", default),
-            "paper": Preset("the paper's game without extensions, GAN-EM's networks", batch),
-            "smoke": Preset("seconds, to see that all runs", {"width": 0.125, "batch_size": min(60, n), "epochs": 2}),
+            "paper": Preset("the paper's game without extensions, GAN-EM's networks", {}),
+            "smoke": Preset("seconds, to see that all runs", {"width": 0.125, "batch_size": 60, "epochs": 2}),
         }
 
     def extensions(self) -> list[str]:

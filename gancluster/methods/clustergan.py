@@ -340,7 +340,7 @@ class ClusterGAN(base.Method):
             | {"separate_noise": False, "warp_discriminator": False, "pairs_weight": 0.0}
             | {"teacher": False, "warmup_epochs": 0}
         )
-        batch = min(max(100, task.n_samples // 20), task.n_samples)
+        batch = max(100, task.n_samples // 20)
         smoke = {"epochs": 2, "warmup_epochs": 1, "batch_size": batch, "warmup_batch_size": batch}
         return {
             "default": Preset(

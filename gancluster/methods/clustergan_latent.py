@@ -235,14 +235,13 @@ class ClusterGANLatent(base.Method):
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
         n = task.n_samples
-        default: dict[str, Any] = {"width": 0.25, "epochs": min(max(round(54_000 / n), 5), 30)}
-        default |= {"batch_size": min(100, n)}
+        default: dict[str, Any] = {"width": 0.25, "batch_size": 100, "epochs": min(max(round(54_000 / n), 5), 30)}
         default |= {"codes": "balanced", "critic": "ns-gan", "lr": 5e-4, "class_weight": 1.0, "noise_weight": 1.0}
         if task.is_images:
-            default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100), "warmup_batch_size": min(250, n)}
+            default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100)}
             default |= {"warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 3.0, "encoder_norm": "batch"}
-        paper = {"epochs": max(round(STEPS * 64 / n), 1), "batch_size": min(64, n)}
-        smoke = {"width": 0.125, "batch_size": min(60, n), "epochs": 2}
+        paper = {"epochs": max(round(STEPS * 64 / n), 1)}
+        smoke = {"width": 0.125, "batch_size": 60, "epochs": 2}
         return {
             "default": Preset("our recipe and extensions: ACC .93 on digits, minutes of one CPU core", default),
             "paper": Preset("as released for MNIST, without extensions: days on a CPU", paper),

@@ -203,8 +203,8 @@ class DCAN(base.Method):
 
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
-        n, batch = task.n_samples, min(250, task.n_samples)
-        few: dict[str, Any] = {"batch_size": batch, "width": 0.25, "reconstruction_weight": 1.0, "tolerance": 0.0}
+        n = task.n_samples
+        few: dict[str, Any] = {"batch_size": 250, "width": 0.25, "reconstruction_weight": 1.0, "tolerance": 0.0}
         images = few | {"pretrain_epochs": min(max(round(180_000 / n), 20), 100), "lr": 1e-3, "lr_end": 0.1}
         images |= {"epochs": min(max(round(90_000 / n), 20), 50), "conditional": True, "sphere": True}
         images |= {"adversarial_weight": 0.1, "discrimination_weight": 1.0, "warp": 1.0, "pixel_noise": 0.1}
@@ -217,11 +217,11 @@ class DCAN(base.Method):
             ),
             "paper": Preset(
                 "as printed; its numbers, and what it leaves open, are ours",
-                {"critic": "gan", "batch_size": min(256, n)},
+                {"critic": "gan", "batch_size": 256},
             ),
             "smoke": Preset(
                 "seconds, to see that all runs",
-                {"width": 0.1, "pretrain_epochs": 1, "epochs": 2, "batch_size": min(60, n)},
+                {"width": 0.1, "pretrain_epochs": 1, "epochs": 2, "batch_size": 60},
             ),
         } | of_vectors
 

@@ -315,7 +315,7 @@ class GANEM(base.Method):
         n, m_epochs = task.n_samples, round(32_000 / task.n_samples)
         code: dict[str, Any] = {"m_batch_size": fitting(70), "e_batch_size": fitting(200)}
         default = code | {"width": 0.25, "iterations": 6, "m_epochs": min(max(m_epochs, 1), 20), "e_steps": 100}
-        default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100), "warmup_batch_size": min(250, n)}
+        default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100)}
         default |= {"lr_encoder": 2e-4, "encoder_norm": "batch", "consistency_weight": 1.0}
         default |= {"warp": 1.0, "pixel_noise": 0.1, "label_error": 0.0, "lr_labels": 2e-4, "label_weight": 1.0}
         paper: dict[str, Any] = {"m_batch_size": 64, "e_batch_size": 256, "codes": "drawn", "optimizer": "rmsprop"}

@@ -125,12 +125,11 @@ class IMSAT(base.Method):
 
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
-        n = task.n_samples
-        batch, ours = {"batch_size": min(250, n)}, {"width": 0.25, "epochs": min(max(round(500_000 / n), 50), 200)}
+        ours = {"width": 0.25, "epochs": min(max(round(500_000 / task.n_samples), 50), 200)}
         return {
-            "default": Preset("a quarter of the units, more epochs for fewer samples", batch | ours),
-            "paper": Preset("as printed for MNIST", batch),
-            "smoke": Preset("seconds, to see that all runs", batch | {"epochs": 2, "width": 0.125}),
+            "default": Preset("a quarter of the units, more epochs for fewer samples", ours),
+            "paper": Preset("as printed for MNIST", {}),
+            "smoke": Preset("seconds, to see that all runs", {"epochs": 2, "width": 0.125}),
         }
 
 

@@ -273,7 +273,7 @@ class InfoGAN(base.Method):
         n, batch = task.n_samples, max(100, task.n_clusters)
         default: dict[str, Any] = {"width": 0.25, "batch_size": batch, "epochs": min(max(round(100_000 / n), 5), 100)}
         if task.is_images:
-            default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100), "warmup_batch_size": min(250, n)}
+            default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100)}
             default |= {"warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 1.0}
         default |= cls.usual | (cls.on_the_plane(n) if task.shape == (2,) else {})
         paper = {"batch_size": max(128, task.n_clusters), "leak": 0.01, "epochs": max(round(5000 * 128 / n), 1)}

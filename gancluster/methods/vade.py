@@ -161,7 +161,7 @@ class VaDE(base.Method):
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
         start, epochs = ae_kmeans.budget(task), min(max(round(500_000 / task.n_samples), 20), 200)
-        released = {"batch_size": min(100, task.n_samples), "epochs": 3000}
+        released = {"batch_size": 100, "epochs": 3000}
         return {
             "default": Preset("a quarter of the units, fewer epochs", start["default"] | {"epochs": epochs}),
             "paper": Preset("as released for MNIST, but for the pre-training", start["paper"] | released),

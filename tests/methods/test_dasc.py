@@ -16,7 +16,7 @@ from gancluster.data.dataset import Dataset
 from gancluster.engine.play import Game, Moment, play
 from gancluster.engine.trained import settle
 from gancluster.errors import Interrupted, UserError
-from gancluster.methods.base import EXAMPLES, Task
+from gancluster.methods.base import Task
 from gancluster.methods.dasc import DASC, Config, SelfExpression, combinations, least
 from gancluster.training import assign, train
 
@@ -116,11 +116,3 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not_and_places_new_samples(
         assert outcome(run) == outcome(straight)
     few = digits.take(np.arange(7))
     assert assign(straight, few).tolist() == straight.arrays()["clusters/subspace"][:7].tolist()
-
-
-@pytest.mark.parametrize("kind", EXAMPLES)
-def test_every_preset_is_a_game_that_can_be_played_on_few_samples(kind: str) -> None:
-    task = EXAMPLES[kind]._replace(n_samples=50)
-    for preset in DASC.presets(task).values():
-        game = DASC(Config(**preset.values), task)
-        assert all(phase.batch_size <= 50 for phase in game.phases())
