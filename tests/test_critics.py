@@ -255,3 +255,14 @@ class Plain(Critic):
 
     def generator_loss(self, fake: Tensor) -> Tensor:
         return -fake.mean()
+
+
+def test_penalties_are_single_precision_where_losses_are_not() -> None:
+    """Slopes of a linear function, all of them exact in float32; with bfloat16's weights they would be off by 1 %."""
+    net = torch.nn.Linear(3, 1)
+    points = torch.randn(5, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = squared_gradient(lambda x: net(x)[:, 0], (points.bfloat16(),))
+        assert net(points).dtype == torch.bfloat16
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, net.weight.square().sum().expand(5))

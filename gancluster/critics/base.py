@@ -83,12 +83,17 @@ def refuse_unbounded(net: nn.Module) -> None:
 
 
 def squared_gradient(net: Callable[..., Tensor], inputs: Inputs) -> Tensor:
-    """`||grad net||²` `(b,)` of each sample, over every dimension of every input."""
+    """`||grad net||²` `(b,)` of each sample, over every dimension of every input; in float32 where losses are bfloat16.
+
+    Its own gradient is a second derivative, for which bfloat16's three digits are too few.
+    """
 
     def total(*inputs: Tensor) -> Tensor:
         return net(*inputs).sum()
 
-    gradients = torch.func.grad(total, argnums=tuple(range(len(inputs))))(*inputs)
+    single = tuple(x.float() if x.dtype == torch.bfloat16 else x for x in inputs)
+    with torch.autocast(single[0].device.type, enabled=False):
+        gradients = torch.func.grad(total, argnums=tuple(range(len(single))))(*single)
     return torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0)
 
 
