@@ -21,6 +21,7 @@ DataDir = Annotated[
     Path | None, typer.Option(help="Where data sets lie (default: $GANCLUSTER_DATA, or a cache folder).")
 ]
 Name = Annotated[str, typer.Argument(help="A data set's name, or the path of an .npz or a folder of images.")]
+Wanted = Annotated[str, typer.Argument(metavar="NAME", help="A data set's name, or that of a network of --features.")]
 Part = Annotated[Split, typer.Option(help="Which published part; all: train followed by test.")]
 
 app = typer.Typer(no_args_is_help=True)
@@ -28,8 +29,9 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("list")
 def list_all(data_dir: DataDir = None, as_json: Json = False) -> None:
-    """List every data set that has a name, and whether it is here."""
+    """List every data set that has a name, and whether it is here; and the networks of --features."""
     from gancluster.data import catalogue
+    from gancluster.data.features import NETWORKS
 
     folder = catalogue.data_folder(data_dir)
     entries = catalogue.entries(folder)
@@ -45,6 +47,9 @@ def list_all(data_dir: DataDir = None, as_json: Json = False) -> None:
         table.add_row(entry.name, "yes" if entry.here else "no", _where_from(entry), entry.summary)
     console = Console(markup=False, highlight=False)
     console.print(table)
+    for network in NETWORKS.values():
+        state = "here" if network.files(folder) else f"not here: {network.command(folder)}"
+        console.print(f"the weights of --features {network.name} are {state}", soft_wrap=True)
     for line in registry.passed_over("datasets"):
         console.print(line, soft_wrap=True)
 
@@ -65,8 +70,8 @@ def info(name: Name, data_dir: DataDir = None, split: Part = "all", as_json: Jso
 
 
 @app.command()
-def fetch(name: Name, data_dir: DataDir = None) -> None:
-    """Download a data set into the data folder, unless it is there."""
+def fetch(name: Wanted, data_dir: DataDir = None) -> None:
+    """Download a data set, or a network's weights, into the data folder, unless they are there."""
     from gancluster.data import catalogue
 
     paths = catalogue.fetch(name, catalogue.data_folder(data_dir))

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from gancluster import registry
 from gancluster.cli.data import app
+from gancluster.data.features import NETWORKS
 from gancluster.errors import DataError, UnknownName
 
 
@@ -26,6 +27,15 @@ def test_list_names_every_data_set_and_says_whether_it_is_here(tmp_path: Path) -
     rows = {row["name"]: row for row in told["datasets"]}
     assert rows["digits"]["here"] is True
     assert (rows["mnist"]["here"], rows["mnist"]["obtained"], rows["mnist"]["origin"]) == (False, "fetch", "gancluster")
+
+
+def test_list_says_whether_the_weights_behind_features_are_here_and_how_they_are_fetched(tmp_path: Path) -> None:
+    told = f"the weights of --features resnet50 are not here: gancluster data fetch resnet50 --data-dir {tmp_path}"
+    assert told in ask("list", "--data-dir", tmp_path).output.splitlines()
+    weights = tmp_path / NETWORKS["resnet50"].wanted
+    weights.parent.mkdir()
+    weights.touch()
+    assert "the weights of --features resnet50 are here" in ask("list", "--data-dir", tmp_path).output.splitlines()
 
 
 def test_listing_needs_neither_torch_nor_torchvision(tmp_path: Path) -> None:
