@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from gancluster import critics
+from gancluster.commands import typed
 from gancluster.errors import UserError
 from gancluster.methods.base import Method, Row
 from gancluster.monitors import COVERAGE, ENTROPY
@@ -78,15 +78,7 @@ def command(method: Method, request: Request, change: dict[str, Any]) -> str:
     asked = {"labels" if name == "n_labels" else name: value for name, value in asked.items()}
     line: dict[str, Any] = {"dataset": request.source, "clusters": request.n_clusters, "preset": request.preset}
     line |= asked | own | change
-    words = [word for name, value in line.items() for word in _words(name, value)]
-    return shlex.join(["gancluster", "train", request.method, *words])
-
-
-def _words(name: str, value: Any) -> list[str]:
-    option = name.replace("_", "-")
-    if isinstance(value, bool):
-        return [f"--{option}" if value else f"--no-{option}"]
-    return [f"--{option}", str(value)]
+    return typed(["train", request.method], line)
 
 
 def told(found: dict[str, Any]) -> list[str]:

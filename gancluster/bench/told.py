@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from gancluster.bench import drawn, render
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.grid import Folders
 from gancluster.bench.sheets import Entry, Head, Line, Sheet
+from gancluster.commands import typed
 from gancluster.data.dataset import Dataset
 from gancluster.errors import RunError, UserError
 from gancluster.hashing import HASHES
@@ -141,15 +141,7 @@ def training(cell: Cell, outcomes: Sequence[Outcome]) -> str:
     seeds = {other.cell.seed for other in outcomes if other.cell.model_copy(update={"seed": cell.seed}) == cell}
     fields |= {"seed": min(seeds), "seeds": len(seeds)}
     given = {n: v for n, v in fields.items() if v != TrainOptions.model_fields[n].default or n == "dataset"}
-    words = [word for name, value in (given | cell.options).items() for word in _said(name.replace("_", "-"), value)]
-    return shlex.join(["gancluster", "train", cell.method, *words])
-
-
-def _said(option: str, value: object) -> list[str]:
-    """An option as the command line takes it."""
-    if isinstance(value, bool):
-        return [f"--{'' if value else 'no-'}{option}"]
-    return [f"--{option}", str(value)]
+    return typed(["train", cell.method], given | cell.options)
 
 
 def _looks(outcomes: Sequence[Outcome], folders: Folders) -> Iterator[page.Fold]:

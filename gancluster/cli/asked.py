@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from gancluster.commands import typed
 
 if TYPE_CHECKING:
     from gancluster.bench.layout import Table
@@ -48,6 +49,4 @@ def _names(text: str | None) -> list[str]:
 
 def asked_by(verb: str, name: str, options: TableOptions) -> str:
     """The command, `gancluster bench` or another, about the table anywhere: without this machine's folders."""
-    given = options.model_dump(exclude_defaults=True, include=set(TableOptions.model_fields))
-    words = [word for option, value in given.items() for word in (f"--{option}", str(value))]
-    return shlex.join(["gancluster", verb, name, *words])
+    return typed([verb, name], options.model_dump(exclude_defaults=True, include=set(TableOptions.model_fields)))

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
-import typer
-
-from gancluster.cli.options import RUNS, Json, RunsDir
-
-RunName = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's folder or name; the newest without.")]
+from gancluster.cli.options import RUNS, AnyRun, Json, RunsDir
 
 
-def doctor(run: RunName = None, as_json: Json = False, runs_dir: RunsDir = RUNS) -> None:
+def doctor(run: AnyRun = None, as_json: Json = False, runs_dir: RunsDir = RUNS) -> None:
     """Diagnose a run from its log, without labels: is it well, or collapsed, since when, and what to try."""
     from gancluster import doctor
     from gancluster.attempts import method_of

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from gancluster.cli.options import RUNS, RunsDir
+from gancluster.cli.data import DataDir
+from gancluster.cli.options import RUNS, RunName, RunsDir
 from gancluster.cli.places import check_free
 
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A finished run's folder or name.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The .npz: features, clusters, and labels where known.")]
 Name = Annotated[str | None, typer.Option("--dataset", help="Other samples: a name or path (default: the run's own).")]
-DataDir = Annotated[Path | None, typer.Option(help="Where data sets lie.")]
 Picture = Annotated[Path | None, typer.Option(help="The PNG (default: beside the .npz, under its name).")]
 NoPicture = Annotated[bool, typer.Option("--no-picture", help="Draw none.")]
 

@@ -10,7 +10,7 @@ import typer
 
 from gancluster.cli import retrieval
 from gancluster.cli.data import DataDir
-from gancluster.cli.options import RUNS, Json, RunsDir, with_options
+from gancluster.cli.options import RUNS, AnyRun, Json, RunsDir, with_options
 from gancluster.cli.selection import Select, show_selection
 from gancluster.data.splits import Split
 from gancluster.errors import DataError, UserError
@@ -18,7 +18,6 @@ from gancluster.errors import DataError, UserError
 if TYPE_CHECKING:
     from gancluster.runs import Run
 
-RunName = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's folder or name; the newest without.")]
 Hungarian = Annotated[bool, typer.Option("--hungarian", help="Only scores under the best one-to-one matching.")]
 Majority = Annotated[bool, typer.Option("--majority", help="Only scores by majorities (more clusters than classes).")]
 Part = Annotated[
@@ -33,7 +32,7 @@ ONLY_MAJORITY = ("cluster_majority", "class_majority")
 
 def _evaluate(
     *,
-    run: RunName = None,
+    run: AnyRun = None,
     hungarian: Hungarian = False,
     majority: Majority = False,
     split: Part = None,

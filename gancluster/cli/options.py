@@ -11,6 +11,8 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A finished run's folder or name.")]
+AnyRun = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's folder or name; the newest without.")]
 RunsDir = Annotated[Path, typer.Option(envvar="GANCLUSTER_RUNS", help="Where the runs lie.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 RUNS = Path("runs")

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from gancluster.cli.options import RUNS, RunsDir
+from gancluster.cli.data import DataDir
+from gancluster.cli.options import RUNS, RunName, RunsDir
 from gancluster.cli.places import check_free
 
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A finished run's folder or name.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="An .npz file, a folder of images, or a data set's name.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write: index, cluster.")]
-DataDir = Annotated[Path | None, typer.Option(help="Where data sets lie.")]
 
 
 def predict(run: RunName, file: File, output: Output, data_dir: DataDir = None, runs_dir: RunsDir = RUNS) -> None:

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from gancluster.cli.options import RUNS, RunsDir
+from gancluster.cli.options import RUNS, AnyRun, RunsDir
 from gancluster.cli.places import check_free
 
-RunName = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's folder or name; the newest without.")]
 Count = Annotated[int, typer.Option("--per-cluster", "-n", min=1, help="Samples in a row.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the samples.")]
 Output = Annotated[
@@ -19,7 +18,7 @@ Output = Annotated[
 
 
 def sample(
-    run: RunName = None, per_cluster: Count = 10, seed: Seed = 0, output: Output = None, runs_dir: RunsDir = RUNS
+    run: AnyRun = None, per_cluster: Count = 10, seed: Seed = 0, output: Output = None, runs_dir: RunsDir = RUNS
 ) -> None:
     """Generate samples of each cluster."""
     from gancluster.report.pictures import draw_samples
