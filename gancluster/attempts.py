@@ -176,11 +176,12 @@ def _play(attempts: Sequence[Attempt], watch: Watch, save_every: float, stop: th
         for attempt, moment in zip(attempts, moments, strict=True):
             if moment.row is not None:
                 _look(attempt, moment.row)
-        if stop.is_set() or one.game.is_over or time.monotonic() - saved >= save_every:
+        stopping = stop.is_set()  # asked once: what is not saved cannot be stopped
+        if stopping or one.game.is_over or time.monotonic() - saved >= save_every:
             for attempt in attempts:
                 attempt.save()
             saved = time.monotonic()
-        if stop.is_set():
+        if stopping:
             where = f"step {moments[0].played} of {moments[0].total}"
             raise Interrupted(f"stopped at {where}; all of it is saved in {one.run.folder}")
 

@@ -58,7 +58,10 @@ class TrainOptions(BaseModel):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     precision: Precision = Field("float32", description="arithmetic of the networks")
     threads: int = Field(1, ge=1, description="CPU threads; small networks gain nothing from more than one")
-    engine: Way = Field("plain", description="plain: the same bytes each time; auto: the fastest, found by measuring")
+    engine: Way = Field(
+        "plain",
+        description="plain: the same bytes each time; auto: the fastest, found by measuring; parallel: under torchrun",
+    )
     together: int = Field(1, ge=1, description="so many seeds are played as one program: faster for small networks")
     snapshots: int = Field(
         0, ge=0, description="partitions kept on the way, evenly spaced over the epochs, for gancluster eval --select"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -79,6 +80,6 @@ def run(arguments: list[str]) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    if message:  # without one, the help has been printed
+    if message and os.environ.get("RANK", "0") == "0":  # the help has been printed; torchrun's others are silent
         print("error: " + plain(" ".join(message.split())), file=sys.stderr)
     return code

@@ -47,6 +47,7 @@ def _command(name: str) -> Any:
     from gancluster.cli.progress import Display
     from gancluster.cli.results import show
     from gancluster.data import catalogue
+    from gancluster.processes import joined
     from gancluster.report.pictures import draw
     from gancluster.runs import Run
     from gancluster.training import TrainOptions, plan, train, train_together, validated
@@ -65,20 +66,24 @@ def _command(name: str) -> Any:
         options = validated(TrainOptions, said)
         folder, drawn = catalogue.data_folder(options.data_dir), (options.split, options.limit, options.seed)
         dataset = catalogue.load(options.dataset, folder, *drawn, options.features)
-        requests = plan(name, dataset, options, given, _command_line())
-        _refuse_unfinished([Run(runs_dir / request.folder, request) for request in requests], resume)
-        runs = [Run.place(runs_dir, request) for request in requests]
-        title = f"{name} on {dataset.name}, seed"
-        for place, run in enumerate(runs):
-            with run.alone():
-                if place % options.together == 0 and len(some := runs[place:][: options.together]) > 1:
-                    seeds = f"{title}s {some[0].request.seed} to {some[-1].request.seed}"
-                    with Display(seeds, quiet or as_json) as display:
-                        train_together(some, dataset, display, save_every)
-                with Display(f"{title} {run.request.seed}", quiet or as_json) as display:
-                    train(run, dataset, display, save_every)
-                draw(run, dataset)
-        show(runs, as_json)
+        with joined(options.engine, options.device, runs_dir) as company:
+            requests = plan(name, dataset, options, given, _command_line())
+            _refuse_unfinished([Run(company.runs_dir / request.folder, request) for request in requests], resume)
+            runs = [Run.place(company.runs_dir, request) for request in requests]
+            title, silent = f"{name} on {dataset.name}, seed", quiet or as_json or not company.is_first
+            for place, run in enumerate(runs):
+                with run.alone():
+                    company.catch_up(run.request.folder)
+                    if place % options.together == 0 and len(some := runs[place:][: options.together]) > 1:
+                        seeds = f"{title}s {some[0].request.seed} to {some[-1].request.seed}"
+                        with Display(seeds, silent) as display:
+                            train_together(some, dataset, display, save_every)
+                    with Display(f"{title} {run.request.seed}", silent) as display:
+                        train(run, dataset, display, save_every, stop=company.stop)
+                    if company.is_first:
+                        draw(run, dataset)
+            if company.is_first:
+                show(runs, as_json)
         if any(run.status == "failed" for run in runs):
             raise typer.Exit(1)
 

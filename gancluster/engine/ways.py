@@ -12,12 +12,14 @@ from statistics import median
 from typing import Literal
 
 import torch
+import torch.distributed as dist
 
+from gancluster.engine.parallel import parallel
 from gancluster.engine.play import Game, Moment, in_step, play_together, rehearse
 from gancluster.engine.slopes import Slopes, captured, compiled, plain, stacked
 from gancluster.errors import UserError
 
-Way = Literal["plain", "compiled", "captured", "auto"]
+Way = Literal["plain", "compiled", "captured", "auto", "parallel"]
 Tell = Callable[[str], None]
 
 ALONE: dict[str, Slopes] = {"plain": plain, "compiled": compiled, "captured": captured}
@@ -30,6 +32,11 @@ def refuse(way: Way, device: str, together: int) -> None:
     """`UserError` for a way that `device` cannot go."""
     if way == "captured" and (torch.device(device).type != "cuda" or together > 1):
         raise UserError("--engine captured records a GPU's kernels for one seed: use --device cuda, or another engine")
+    if way == "parallel" and not dist.is_initialized():
+        how = "torchrun --nproc-per-node 2 -m gancluster …"
+        raise UserError(f"--engine parallel is played by several processes: start them with {how}")
+    if way == "parallel" and (together > 1 or torch.device(device).index is not None):
+        raise UserError("--engine parallel has one seed at a time, and a GPU each: leave out --together and cuda:N")
 
 
 def play_by(way: Way, games: Sequence[Game], tell: Tell) -> Iterator[list[Moment]]:
@@ -37,7 +44,7 @@ def play_by(way: Way, games: Sequence[Game], tell: Tell) -> Iterator[list[Moment
     ways = ALONE if len(games) == 1 else TOGETHER
     while not games[0].is_over and in_step(games):
         phase = games[0].state.phase
-        slopes = fastest(games, tell) if way == "auto" else ways[way]
+        slopes = fastest(games, tell) if way == "auto" else parallel(tell) if way == "parallel" else ways[way]
         if way in ("compiled", "captured") and (trouble := failing(games, slopes)):
             raise UserError(f"this game cannot be {way} here: use --engine plain ({trouble})")
         for moments in play_together(games, slopes):

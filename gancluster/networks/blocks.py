@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +17,12 @@ class BatchNorm(nn.Module):
 
     While training: the batch's own mean and variance, nothing remembered. When evaluating: those that `calibrate` took
     from the data. `centre_only` leaves the variance alone (Salimans & Kingma 2016), for use with weight normalisation.
+    `gather`: makes of a row `(d,)` those `(parts, d)` of all parts of a batch, while several processes have one each.
     """
 
     mean: Tensor
     var: Tensor
+    gather: Callable[[Tensor], Tensor] | None = None
 
     def __init__(self, features: int, centre_only: bool = False) -> None:
         super().__init__()
@@ -32,15 +34,29 @@ class BatchNorm(nn.Module):
     def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and (biased) variance `(features,)` of a batch."""
         var, mean = torch.var_mean(x, [0, *range(2, x.ndim)], correction=0)
-        return mean, var
+        if self.gather is None:
+            return mean, var
+        rows = self.gather(torch.cat([mean, var, mean.new_tensor([len(x)])]))
+        means, variances, sizes = torch.split(rows, [len(mean), len(mean), 1], 1)
+        return pooled(means, variances, sizes / sizes.sum())
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.weight is not None and self.training:
+        if self.weight is not None and self.training and self.gather is None:
             return F.batch_norm(x, None, None, self.weight, self.bias, training=True)
-        mean, var = self.statistics(x) if self.training else (self.mean, self.var)
+        mean, var = self.statistics(x.to(self.bias)) if self.training else (self.mean, self.var)
+        row = (1, -1, *[1] * (x.ndim - 2))
         if self.weight is None:
-            return x + (self.bias - mean).view(1, -1, *[1] * (x.ndim - 2))
+            return x + (self.bias - mean).view(row)
+        if self.training:  # F.batch_norm has no slope in statistics that it is given
+            scale = self.weight * (var + 1e-5).rsqrt()
+            return (x * scale.view(row) + (self.bias - mean * scale).view(row)).to(x)
         return F.batch_norm(x, mean, var, self.weight, self.bias)
+
+
+def pooled(means: Tensor, variances: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance `(f,)` of a whole, from those of its parts `(p, f)` and the shares `(p, 1)` that these are."""
+    mean = (shares * means).sum(0)
+    return mean, (shares * (variances + (means - mean).square())).sum(0)
 
 
 class GaussianNoise(nn.Module):
@@ -268,5 +284,6 @@ def calibrate(net: nn.Module, batches: Iterable[Tensor]) -> None:
     for layer in norms:
         share = (torch.tensor(sizes) / sum(sizes)).to(layer.mean)[:, None]
         means, variances = (torch.stack(found) for found in zip(*seen[layer], strict=True))
-        layer.mean.copy_((share * means).sum(0))
-        layer.var.copy_((share * (variances + (means - layer.mean).square())).sum(0))
+        mean, var = pooled(means, variances, share)
+        layer.mean.copy_(mean)
+        layer.var.copy_(var)
