@@ -99,7 +99,7 @@ def couples(net: Net, parted: Net, inputs: Any, options: Any) -> bool:
 
 
 def divided(net: Any) -> Net:
-    """A player, one of `as_functions`, whose batch is divided among the processes: whole samples in, whole outputs out."""
+    """A player of `as_functions` whose batch is divided among the processes: whole samples in, whole outputs out."""
     module, tree = net.args
     learnt = {name: weight for name, weight in tree.items() if weight.requires_grad}
     own_tree = tree | dict(zip(learnt, Fork.apply(*learnt.values()), strict=True)) if learnt else tree
