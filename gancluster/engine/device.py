@@ -7,6 +7,7 @@ import platform
 from typing import Literal
 
 import torch
+import torch.distributed as dist
 
 from gancluster.errors import UserError
 
@@ -34,6 +35,7 @@ def use_threads(threads: int) -> None:
 
 
 def machine(device: torch.device) -> str:
-    """What a cost was measured on: device, cores, threads and versions."""
+    """What a cost was measured on: device, cores, processes where there are several, threads and versions."""
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
-    return f"{where}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    several = f" {dist.get_world_size()} processes," if dist.is_initialized() else ""
+    return f"{where}, {os.cpu_count()} cores,{several} {torch.get_num_threads()} threads, torch {torch.__version__}"

@@ -19,6 +19,7 @@ from torch.utils import _pytree as pytree
 from gancluster import registry
 from gancluster.attempts import batches_of, configured
 from gancluster.data import catalogue
+from gancluster.engine.device import machine
 from gancluster.engine.parallel import Fork, Part, Sum, Whole, agree, gathering, parallel
 from gancluster.engine.play import Game, play, rehearse
 from gancluster.engine.slopes import plain
@@ -240,6 +241,11 @@ def test_batch_norm_takes_the_statistics_of_the_whole_batch(pair: Pair, centre_o
 
 def test_all_begin_an_epoch_with_the_state_of_the_first(pair: Pair) -> None:
     assert pair(agreed) == [True, True]
+
+
+def test_a_cost_says_how_many_processes_it_was_shared_by(pair: Pair) -> None:
+    assert all(" 2 processes, 1 threads" in told for told in pair(machine, torch.device("cpu")))
+    assert "processes" not in machine(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("rank", range(PROCESSES))
