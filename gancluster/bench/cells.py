@@ -34,6 +34,11 @@ class Cell(BaseModel):
         told = [_told(name.replace("_", "-"), value) for name, value in given.items()]
         return ", ".join([self.method, *told, *([f"{self.labels} labels"] if self.labels else [])])
 
+    @property
+    def series(self) -> str:
+        """The cell as JSON but for its seed: the same for all seeds of a cell."""
+        return self.model_copy(update={"seed": 0}).model_dump_json()
+
     def __str__(self) -> str:
         return f"{self.system} on {self.dataset}, seed {self.seed}"
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gancluster import __version__
 from gancluster.bench.budgets import Budget, marks, reduced
-from gancluster.bench.cells import Cell, Outcome
+from gancluster.bench.cells import Outcome
 from gancluster.bench.layout import Column, Row, Table, lacking
 from gancluster.bench.published import Figure
 from gancluster.data import catalogue
@@ -120,7 +120,7 @@ def filled(
     folder, by_cell = catalogue.data_folder(data_dir), defaultdict[str, list[Outcome]](list)
     for outcome in outcomes:
         hidden = outcome.reason.replace(str(folder), "DIR")
-        by_cell[_key(outcome.cell)].append(outcome.model_copy(update={"reason": hidden}))
+        by_cell[outcome.cell.series].append(outcome.model_copy(update={"reason": hidden}))
     return Sheet(
         name=table.name,
         paper=table.paper,
@@ -148,11 +148,6 @@ def read(path: Path) -> Sheet:
         raise UserError(f"{path} is no table at {where}: gancluster bench writes one as JSON") from error
 
 
-def _key(cell: Cell) -> str:
-    """The cell whatever its seed."""
-    return cell.model_copy(update={"seed": 0}).model_dump_json()
-
-
 def _head(column: Column) -> Head:
     lower = column.score.startswith("1 - ") or column.score == "error"
     return Head(dataset=column.dataset, metric=column.metric, unit=column.unit, decimals=column.decimals, lower=lower)
@@ -164,7 +159,7 @@ def _line(table: Table, row: Row, by_cell: dict[str, list[Outcome]], budget: Bud
     else:
         entries = _sizes(table, row, data_dir)
     cells = [reduced(cell, budget) for column in table.columns for cell in table.asked(row, column)]
-    names = [outcome.row for cell in cells for outcome in by_cell.get(_key(cell), []) if outcome.row]
+    names = [outcome.row for cell in cells for outcome in by_cell.get(cell.series, []) if outcome.row]
     return Line(
         title=row.title,
         method=names[0] if names else row.method,
@@ -180,7 +175,7 @@ def _line(table: Table, row: Row, by_cell: dict[str, list[Outcome]], budget: Bud
 def _entry(table: Table, row: Row, column: Column, by_cell: dict[str, list[Outcome]], budget: Budget) -> Entry:
     figure, cells = table.figure(row, column), table.asked(row, column)
     entry = Entry(published=figure.text, what=figure.note) if figure else Entry()
-    outcomes = [by_cell.get(_key(reduced(cell, budget)), []) for cell in cells]
+    outcomes = [by_cell.get(reduced(cell, budget).series, []) for cell in cells]
     every = [outcome for of_cell in outcomes for outcome in of_cell]
     if not every:  # what has been run may be shown where its method is not
         why = lacking(cells[0]) if cells else "" if figure is None else f"{row.title} is quoted"

@@ -138,7 +138,7 @@ def _run(outcome: Outcome) -> list[page.Cell]:
 def training(cell: Cell, outcomes: Sequence[Outcome]) -> str:
     """The `gancluster train` command that makes the cell's run, and those of its other seeds."""
     fields = {name: getattr(cell, name) for name in Cell.model_fields if name in TrainOptions.model_fields}
-    seeds = {other.cell.seed for other in outcomes if other.cell.model_copy(update={"seed": cell.seed}) == cell}
+    seeds = {other.cell.seed for other in outcomes if other.cell.series == cell.series}
     fields |= {"seed": min(seeds), "seeds": len(seeds)}
     given = {n: v for n, v in fields.items() if v != TrainOptions.model_fields[n].default or n == "dataset"}
     return typed(["train", cell.method], given | cell.options)
@@ -150,7 +150,7 @@ def _looks(outcomes: Sequence[Outcome], folders: Folders) -> Iterator[page.Fold]
         first = dict[str, Outcome]()
         for outcome in outcomes:
             if outcome.cell.dataset == dataset and outcome.status == "finished" and outcome.cell.method not in HASHES:
-                first.setdefault(outcome.cell.model_copy(update={"seed": 0}).model_dump_json(), outcome)
+                first.setdefault(outcome.cell.series, outcome)
         if first:
             yield page.Fold(f"Runs on {dataset}", list(_folds(list(first.values()), outcomes, folders)), LOOKS)
 

@@ -92,7 +92,7 @@ def compared(capsule: Capsule) -> Tallies:
     seeds, known, requests = Seeds(set), dict[str, measures.Scores](), dict[str, Request | None]()
     for packed in capsule.told.cells:
         told, cell = packed.outcome, packed.outcome.cell
-        seeds[_but_for_its_seed(cell)].add(cell.seed)
+        seeds[cell.series].add(cell.seed)
         tally = tallies[cell.system, cell.dataset]
         outcomes.append(_again(packed, capsule.arrays, known))
         tally.runs += told.status == "finished"
@@ -181,10 +181,6 @@ def _compare_figures(tally: Tally, table: Table) -> None:
     for place, figure in table.figures.items():
         if printed.get(place) != figure:
             tally.differences.append(Difference(", ".join(place), "printed figure", figure.text, "another, or none"))
-
-
-def _but_for_its_seed(cell: Cell) -> str:
-    return cell.model_copy(update={"seed": 0}).model_dump_json()
 
 
 def _is_number(value: Any) -> bool:
