@@ -10,7 +10,7 @@ from gancluster import __version__
 from gancluster.cli import app, methods
 from gancluster.errors import Diverged, RunError
 
-HEAVY = ("torch", "torchvision", "pandas", "sklearn", "scipy", "matplotlib")
+HEAVY = ("torch", "torchvision", "numpy", "pandas", "sklearn", "scipy", "matplotlib")
 
 
 @pytest.mark.parametrize(
