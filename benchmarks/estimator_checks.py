@@ -32,7 +32,7 @@ NOT_CHECKED = {
     "improved-gan": "learns its classes from labels alone, which `check_estimator` does not give",
     "nmf": "takes no negative values and no more clusters than features, which most checks give",
 }
-SLOW = "GANMM takes twelve minutes on two shared cores, VaDE 16 seconds: it plays 100 rounds an epoch, however few samples."
+SLOW = "VaDE takes 16 seconds on shared cores, GANMM twelve minutes: 100 rounds an epoch, however few the samples."
 OF_NETWORKS = {"check_methods_subset_invariance": "float32 products round otherwise in batches of another size"}
 ELEVEN = "a radius is the distance to the tenth neighbour: it takes 11 samples"
 EXPECTED = {
