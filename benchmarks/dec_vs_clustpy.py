@@ -37,7 +37,8 @@ from gancluster.data import catalogue
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine.device import machine, use_threads
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.trained import settle
 from gancluster.methods.dec import DEC, Config
 from gancluster.training import task_of

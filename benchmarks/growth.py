@@ -28,7 +28,8 @@ from gancluster import registry
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine.device import machine
-from gancluster.engine.play import Game, play_together
+from gancluster.engine.game import Game
+from gancluster.engine.play import play_together
 from gancluster.engine.slopes import plain, stacked
 from gancluster.training import configure, task_of
 

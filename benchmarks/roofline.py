@@ -29,7 +29,8 @@ from gancluster import registry
 from gancluster.data import catalogue
 from gancluster.data.batches import Batches
 from gancluster.engine.device import machine
-from gancluster.engine.play import Game, rehearse
+from gancluster.engine.game import Game
+from gancluster.engine.play import rehearse
 from gancluster.engine.slopes import plain
 from gancluster.engine.ways import rehearsed
 from gancluster.training import configure, task_of

@@ -29,7 +29,8 @@ from gancluster import registry
 from gancluster.data import catalogue
 from gancluster.data.batches import Batches
 from gancluster.engine.device import machine
-from gancluster.engine.play import Game, play_together
+from gancluster.engine.game import Game
+from gancluster.engine.play import play_together
 from gancluster.engine.slopes import plain, stacked
 from gancluster.runs import Run
 from gancluster.training import TrainOptions, configure, plan, task_of, train, train_together

@@ -34,7 +34,8 @@ from gancluster.data import catalogue
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine.device import machine
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.ways import ALONE, Way
 from gancluster.methods.base import Batch, Clock, Method, Nets
 from gancluster.training import configure, task_of

@@ -18,7 +18,8 @@ from gancluster.collapse import Collapsed
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine import checkpoint, device
-from gancluster.engine.play import Game, Moment, assert_finite
+from gancluster.engine.game import Game
+from gancluster.engine.play import Moment, assert_finite
 from gancluster.engine.randomness import seed_of
 from gancluster.engine.trained import Trained, settle
 from gancluster.engine.ways import Way, play_by

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gancluster.engine.play import Game
+from gancluster.engine.game import Game
 from gancluster.engine.randomness import Purpose
 from gancluster.engine.trained import as_they_stand
 from gancluster.methods.base import Nets, Row

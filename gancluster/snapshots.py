@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gancluster import metrics
-from gancluster.engine.play import Game
+from gancluster.engine.game import Game
 from gancluster.engine.randomness import Purpose
 from gancluster.engine.trained import as_they_stand
 from gancluster.methods.base import Embedding

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from gancluster import metrics
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
-from gancluster.engine.play import Game
+from gancluster.engine.game import Game
 from gancluster.engine.trained import as_they_stand
 from gancluster.fits import flat
 from gancluster.methods.base import Prediction

@@ -24,7 +24,7 @@ from gancluster.data.features import extracted, network
 from gancluster.data.splits import Split
 from gancluster.engine import device
 from gancluster.engine.device import Precision
-from gancluster.engine.play import check_batches
+from gancluster.engine.game import check_batches
 from gancluster.engine.trained import Trained, reopen
 from gancluster.engine.ways import Way, refuse
 from gancluster.errors import DataError, UserError

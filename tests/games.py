@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset, Known
-from gancluster.engine.play import Game
+from gancluster.engine.game import Game
 from gancluster.methods import base
 from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.networks.blocks import BatchNorm, calibrate

@@ -13,7 +13,8 @@ from gancluster.critics import Critic, named, squared_gradient
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine import checkpoint
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.errors import UserError
 from gancluster.methods.base import Task
 from gancluster.methods.clustergan import ClusterGAN

@@ -18,7 +18,8 @@ from gancluster.data.batches import Batches
 from gancluster.data.catalogue import checked
 from gancluster.data.dataset import Dataset
 from gancluster.data.embedded import gaussians_8
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.trained import settle
 from gancluster.methods.base import Method
 from gancluster.methods.clustergan import ClusterGAN

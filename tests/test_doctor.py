@@ -41,7 +41,7 @@ def test_entropy_is_that_of_the_sizes() -> None:
 
 
 def test_the_game_does_not_notice_that_it_is_looked_at() -> None:
-    from gancluster.engine.play import Game
+    from gancluster.engine.game import Game
 
     def ends(looked: bool) -> tuple[list[float], Game]:
         one = game()

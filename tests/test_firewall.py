@@ -19,7 +19,7 @@ from gancluster.attempts import method_of
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine import play
-from gancluster.engine.play import Game
+from gancluster.engine.game import Game
 from gancluster.methods.clustergan import ClusterGAN, Config
 from gancluster.runs import Run
 from gancluster.training import task_of, train

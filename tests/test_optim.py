@@ -9,7 +9,8 @@ import torch
 from games import Duel, duel, game, weights
 from torch import Tensor
 
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.methods.base import Phase, Turn
 from gancluster.optim import (
     SGD,

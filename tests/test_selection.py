@@ -16,7 +16,8 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from gancluster import metrics, snapshots
 from gancluster.data.dataset import Dataset
-from gancluster.engine.play import Game, Moment, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import Moment, play
 from gancluster.engine.trained import settle
 from gancluster.errors import DataError, Interrupted, RunError, UserError
 from gancluster.runs import Run

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gancluster import atomic
-from gancluster.engine.play import Game, State
+from gancluster.engine.game import Game, State
 from gancluster.errors import RunError
 
 FORMAT = 2

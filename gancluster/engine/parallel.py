@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.utils import _pytree as pytree
 
-from gancluster.engine.play import Game
+from gancluster.engine.game import Game
 from gancluster.engine.slopes import Hand, Slope, Slopes, plain
 from gancluster.errors import UserError
 from gancluster.methods.base import Batch, Clock, Loss, Net, Nets, Turn

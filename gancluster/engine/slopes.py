@@ -9,22 +9,17 @@ many games, which differ in their seeds alone, as one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Turn, TurnLoss
-from gancluster.optim import Tree
-
-if TYPE_CHECKING:
-    from gancluster.engine.play import Game
+from gancluster.engine.game import Game, Trees, as_functions
+from gancluster.methods.base import Batch, Clock, Loss, Modules, Turn, TurnLoss
 
 T = TypeVar("T")
-Trees = dict[str, Tree]
 RECOMPILE_LIMIT = 1000  # turns, shapes and methods that one process may compile
 
 
@@ -51,7 +46,7 @@ class Table(NamedTuple):
     averages: Trees
 
 
-Slopes = Callable[[Sequence["Game"], Turn, Sequence[Hand], Clock], list[Slope]]
+Slopes = Callable[[Sequence[Game], Turn, Sequence[Hand], Clock], list[Slope]]
 
 
 def plain(games: Sequence[Game], turn: Turn, hands: Sequence[Hand], clock: Clock) -> list[Slope]:
@@ -119,15 +114,6 @@ def slopes(
     return found
 
 
-def as_functions(modules: Modules, players: Trees, buffers: Trees, averages: Trees) -> Nets:
-    """The players as functions of their inputs, with these weights and buffers."""
-    nets = [
-        {name: partial(_call, modules[name], tree | buffers[name]) for name, tree in trees.items()}
-        for trees in (players, averages)
-    ]
-    return Nets(*nets)
-
-
 def _by_autograd(game: Game, turn: Turn, hand: Hand, clock: Clock) -> Slope:
     moving = {m: {name: w.detach().requires_grad_() for name, w in game.state.players[m].items()} for m in turn.movers}
     with torch.autocast(game.device.type, torch.bfloat16, enabled=game.bfloat16):
@@ -153,7 +139,3 @@ def _compiled(function: Callable[..., T], cudagraphs: bool = False) -> Callable[
             return program(*inputs)
 
     return run
-
-
-def _call(module: nn.Module, parameters: Tree, *inputs: Tensor, **options: Any) -> Any:
-    return functional_call(module, parameters, inputs, options)

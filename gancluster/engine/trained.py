@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gancluster.data.batches import Batches
 from gancluster.engine import checkpoint
-from gancluster.engine.play import Game
+from gancluster.engine.game import Game
 from gancluster.engine.randomness import Purpose, generator
 from gancluster.methods.base import Method, Modules, Nets
 from gancluster.networks.blocks import calibrate

@@ -14,8 +14,9 @@ from typing import Literal
 import torch
 import torch.distributed as dist
 
+from gancluster.engine.game import Game
 from gancluster.engine.parallel import parallel
-from gancluster.engine.play import Game, Moment, in_step, play_together, rehearse
+from gancluster.engine.play import Moment, in_step, play_together, rehearse
 from gancluster.engine.slopes import Slopes, captured, compiled, plain, stacked
 from gancluster.errors import UserError
 

@@ -17,7 +17,8 @@ from games import Duel, duel, game, points, weights
 from torch import Tensor
 
 from gancluster.engine import checkpoint
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.errors import RunError
 from gancluster.methods.base import Task
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from games import Duel, duel, game, points
 
-from gancluster.engine.play import Game, assert_finite, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import assert_finite, play
 from gancluster.errors import Diverged
 from gancluster.methods.base import Batch, Clock, Loss, Nets, Phase, Turn
 from gancluster.optim import Adam, Linear

@@ -20,8 +20,9 @@ from gancluster import registry
 from gancluster.attempts import batches_of, configured
 from gancluster.data import catalogue
 from gancluster.engine.device import machine
+from gancluster.engine.game import Game
 from gancluster.engine.parallel import Fork, Part, Sum, Whole, agree, gathering, parallel
-from gancluster.engine.play import Game, play, rehearse
+from gancluster.engine.play import play, rehearse
 from gancluster.engine.slopes import plain
 from gancluster.errors import UserError
 from gancluster.methods.base import Method, Modules, Task

@@ -14,7 +14,8 @@ from torch import Tensor
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Known
 from gancluster.engine import checkpoint
-from gancluster.engine.play import Game, Moment, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import Moment, play
 from gancluster.methods.base import Batch, Clock, Labelled, Loss, Modules, Nets, Phase, Row, Task, Turn
 from gancluster.optim import Adam, Linear
 

@@ -15,7 +15,8 @@ from gancluster import registry
 from gancluster.attempts import batches_of, configured
 from gancluster.data import catalogue
 from gancluster.data.dataset import Dataset
-from gancluster.engine.play import Game, play, play_together, rehearse
+from gancluster.engine.game import Game
+from gancluster.engine.play import play, play_together, rehearse
 from gancluster.engine.slopes import Hand, Slope, Slopes, compiled, plain, stacked
 from gancluster.methods.base import Clock, Method, Turn
 

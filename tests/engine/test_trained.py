@@ -12,7 +12,8 @@ from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine import trained
 from gancluster.engine.checkpoint import save
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.trained import as_they_stand, reopen, settle
 from gancluster.errors import RunError
 from gancluster.methods.clustergan import ClusterGAN, Config

@@ -10,7 +10,8 @@ import pytest
 from games import duel, game, weights
 
 from gancluster.engine import ways
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.slopes import Hand, Slope, plain
 from gancluster.errors import UserError
 from gancluster.methods.base import Clock, Turn

@@ -13,7 +13,8 @@ from games import outcome, placed
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine import checkpoint
-from gancluster.engine.play import Game, Moment
+from gancluster.engine.game import Game
+from gancluster.engine.play import Moment
 from gancluster.errors import Interrupted, RunError
 from gancluster.methods.clustergan import ClusterGAN, Config
 from gancluster.runs import Run

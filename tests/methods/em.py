@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.trained import settle
 from gancluster.methods.base import EXAMPLES, Row, Task
 from gancluster.methods.ganem import GANEM, Config

@@ -11,7 +11,8 @@ import torch
 from gancluster import registry
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.trained import settle
 from gancluster.methods.aae import AAE, Config
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Nets, Task

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from gancluster import metrics
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
-from gancluster.engine.play import Game, Moment, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import Moment, play
 from gancluster.engine.trained import settle
 from gancluster.errors import Interrupted
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Labelled, Loss, Nets, Task

@@ -12,7 +12,8 @@ from torch import Tensor
 from gancluster import metrics
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.trained import settle
 from gancluster.errors import UnknownName, UserError
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Loss, Nets, Task

@@ -13,7 +13,8 @@ from games import outcome, placed
 
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
-from gancluster.engine.play import Game, Moment, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import Moment, play
 from gancluster.engine.trained import settle
 from gancluster.errors import Interrupted, UserError
 from gancluster.methods.base import Task

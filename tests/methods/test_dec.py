@@ -16,7 +16,8 @@ from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.data.embedded import gaussians_8
 from gancluster.engine import checkpoint
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.trained import settle
 from gancluster.methods.ae_kmeans import AEKMeans
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Nets, Row, Task

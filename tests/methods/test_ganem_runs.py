@@ -12,7 +12,7 @@ from em import clusters, game, played, started
 
 from gancluster import metrics
 from gancluster.data.dataset import Dataset
-from gancluster.engine.play import Game
+from gancluster.engine.game import Game
 from gancluster.engine.trained import settle
 from gancluster.methods.base import EXAMPLES, Nets, Task
 from gancluster.methods.ganem import GANEM, Config

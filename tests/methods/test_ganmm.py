@@ -13,7 +13,8 @@ from gancluster import critics, metrics
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine import checkpoint
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.trained import settle
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Nets, Task
 from gancluster.methods.ganmm import GANMM, PRETRAINING, Config, chosen

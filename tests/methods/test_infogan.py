@@ -17,7 +17,8 @@ from gancluster.cli.results import show
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.data.embedded import gaussians_8
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.trained import settle
 from gancluster.errors import UserError
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Loss, Nets, Task

@@ -3,7 +3,7 @@
 import pytest
 
 from gancluster import registry
-from gancluster.engine.play import check_batches
+from gancluster.engine.game import check_batches
 from gancluster.methods.base import EXAMPLES, Method, Task
 from gancluster.training import configure
 

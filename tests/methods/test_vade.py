@@ -13,7 +13,8 @@ from torch.distributions import Bernoulli, Categorical, Independent, MixtureSame
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine import checkpoint
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.trained import as_they_stand, settle
 from gancluster.methods.base import Nets, Task
 from gancluster.methods.mixture import fitted

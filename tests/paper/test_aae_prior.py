@@ -12,7 +12,8 @@ from scipy.spatial.distance import cdist
 
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
-from gancluster.engine.play import Game, play
+from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.engine.trained import Trained, as_they_stand
 from gancluster.methods.aae import AAE, Config
 from gancluster.methods.base import Task
