@@ -34,7 +34,17 @@ def of_run(run: Run, group: Group, dataset: Dataset | None) -> list[page.Section
     clusters = by_the_papers_rule(arrays)
     shown = drawn_among(len(clusters), SHOWN)
     looks = points(arrays, clusters, shown, dataset, sprites(dataset, shown))
-    return [seeds(group), looks, *found(run, arrays, clusters, dataset), asked(run), commands(run)]
+    return [seeds(group), *ailing(run), looks, *found(run, arrays, clusters, dataset), asked(run), commands(run)]
+
+
+def ailing(run: Run) -> list[page.Section]:
+    """What shows that the run collapsed, since when, and the commands worth a try; nothing of one that did not."""
+    diagnosis = run.result().get("diagnosis")
+    if not diagnosis:
+        return []
+    since = f"since {diagnosis['phase']}, epoch {diagnosis['epoch']}"
+    signs = page.Table("Collapsed", ["sign"], [[Cell(sign, kind="bad")] for sign in diagnosis["signs"]], since)
+    return [signs, page.Commands("Worth a try", diagnosis["commands"])]
 
 
 def found(

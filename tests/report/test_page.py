@@ -94,6 +94,15 @@ def test_the_page_of_a_run_says_what_its_files_say(show: Any, story: list[page.S
     assert tab.locator("img").evaluate_all("images => images.every(image => image.naturalWidth > 100)")
 
 
+def test_a_collapse_is_told_with_what_to_try(show: Any, straight: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = straight.result()
+    assert told.ailing(straight) == []
+    ill = {"phase": "adversarial", "epoch": 3, "signs": ["few codes are found"], "commands": ["gancluster train <x>"]}
+    monkeypatch.setattr(Run, "result", lambda run: result | {"diagnosis": ill})
+    text = show(*told.ailing(straight)).inner_text("body")
+    assert all(said in text for said in ("few codes are found", "since adversarial, epoch 3", "gancluster train <x>"))
+
+
 def test_on_paper_there_are_no_controls(show: Any, story: list[page.Section]) -> None:
     tab = show(*story)
     assert tab.locator("nav").is_visible()
