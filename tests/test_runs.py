@@ -37,6 +37,8 @@ OTHER: dict[str, Any] = {
     "device": "cuda",
     "precision": "bfloat16",
     "threads": 2,
+    "engine": "compiled",
+    "together": 4,
     "snapshots": 3,
     "restarts": 1,
 }

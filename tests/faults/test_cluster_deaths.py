@@ -101,7 +101,8 @@ def test_a_job_that_takes_three_workers_with_it_is_given_up_and_one_that_takes_o
     told = {what: [n for n in news if n.job == one.request.key and n.state != "running"] for what, one in jobs.items()}
     assert [one.state for one in told["die"]] == ["died", "died", "given up"]
     assert told["die"][-1].reason.startswith("its process died 3 times, at last at tcp://127.0.0.1:")
-    assert [one.state for one in told["die once"]] == ["died", "ended"]
+    deaths = [one.state for one in told["die once"]]  # one more where its new worker dies before it has begun
+    assert deaths in (["died", "ended"], ["died", "died", "ended"])
     assert [one.state for one in told["do"]] == ["ended"]
     assert listening == {"127.0.0.1"}
 
