@@ -39,8 +39,10 @@ def test_kmeans_passes_scikit_learn_s_checks(script: dict[str, Any], tmp_path: P
 
 
 @pytest.mark.slow
-def test_every_estimator_passes_all_checks_but_the_exceptions(tmp_path: Path) -> None:
-    checked(tmp_path / "page.md")
+@pytest.mark.parametrize("method", ["clustergan", "ganem", "infogan", "dcan", "gmm"])
+def test_an_estimator_passes_all_checks_but_the_exceptions(method: str, tmp_path: Path) -> None:
+    """Some of them: GANMM alone takes the script twelve minutes."""
+    checked(tmp_path / "page.md", method)
 
 
 def test_the_page_s_totals_rows_and_exceptions_are_the_script_s(script: dict[str, Any]) -> None:
