@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -38,8 +38,9 @@ class Attempt:
     """A run's game, and what is kept beside its state: the log's `rows` and the `snapshots` of its epochs so far.
 
     `start`: the clusters that pre-trained players made, by rule; none before that. `started`: when the run would have
-    begun if it had never been stopped. `looking`: seconds that went into snapshots since it was last resumed. `chosen`:
-    how it is played since then, where that was left to us.
+    begun if it had never been stopped. `looking`: seconds that went into snapshots since it was last resumed. `judging`:
+    those that went into all looks at the players since then, snapshots and the end's scores included. `chosen`: how it
+    is played since then, where that was left to us.
     """
 
     run: Run
@@ -49,6 +50,7 @@ class Attempt:
     start: Prediction
     started: float
     looking: float = 0.0
+    judging: float = 0.0
     chosen: list[str] = field(default_factory=list)
 
     @property
@@ -60,6 +62,13 @@ class Attempt:
         """Put down the epoch's row, with the seconds so far."""
         phase, epoch, *terms = row.items()
         self.rows.append(dict([phase, epoch, ("seconds", round(time.monotonic() - self.started, 2)), *terms]))
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """What is done inside is no training."""
+        began = time.monotonic()
+        yield
+        self.judging += time.monotonic() - began
 
     def drop(self, collapsed: Collapsed) -> None:
         """Give this attempt up."""
@@ -108,7 +117,8 @@ def carry_out(run: Run, dataset: Dataset, watch: Watch, save_every: float, stop:
         attempt = begin(run, batches)
         try:
             _play([attempt], watch, save_every, stop)
-            result = _conclude(attempt, dataset)
+            with attempt.evaluation():
+                result = _conclude(attempt, dataset)
         except Collapsed as collapsed:
             attempt.drop(collapsed)
             continue
@@ -122,8 +132,11 @@ def carry_out(run: Run, dataset: Dataset, watch: Watch, save_every: float, stop:
             result["snapshot_seconds"] = round(attempt.looking, 2)
         if attempt.chosen:
             result["engine"] = attempt.chosen
-        cost = {"seconds": round(time.monotonic() - attempt.started, 1), "machine": device.machine(attempt.game.device)}
-        return result | {"restarts": run.dropped()} | cost
+        cost = {
+            "seconds": round(time.monotonic() - attempt.started, 1),
+            "evaluation_seconds": round(attempt.judging, 2),
+        }
+        return result | {"restarts": run.dropped()} | cost | {"machine": device.machine(attempt.game.device)}
 
 
 def advance(runs: Sequence[Run], dataset: Dataset, watch: Watch, save_every: float, stop: threading.Event) -> None:
@@ -171,12 +184,14 @@ def _play(attempts: Sequence[Attempt], watch: Watch, save_every: float, stop: th
     for moments in play_by(way, games, one.chosen.append):
         for attempt, moment in zip(attempts, moments, strict=True):
             if moment.row is not None:
-                seen = monitors.look(attempt.game) if monitors.are_due(attempt.game, moment.row) else {}
+                with attempt.evaluation():
+                    seen = monitors.look(attempt.game) if monitors.are_due(attempt.game, moment.row) else {}
                 attempt.end_epoch(moment.row | seen)
         watch(moments[0])
         for attempt, moment in zip(attempts, moments, strict=True):
             if moment.row is not None:
-                _look(attempt, moment.row)
+                with attempt.evaluation():
+                    _look(attempt, moment.row)
         stopping = stop.is_set()  # asked once: what is not saved cannot be stopped
         if stopping or one.game.is_over or time.monotonic() - saved >= save_every:
             for attempt in attempts:

@@ -38,8 +38,9 @@ def carry_out(run: Run, method: Fit, dataset: Dataset) -> dict[str, Any]:
     else:
         centres = np.empty((0, samples.shape[1]), np.float32) if found.centres is None else found.centres
         arrays = {"embedding": found.embedding, "centres": centres}
-        clusters = found.clusters.astype(np.int64)
+        clusters, began = found.clusters.astype(np.int64), time.monotonic()
         result = put_down(run, dataset, {method.name: clusters}, arrays, method.extensions())
+        result["evaluation_seconds"] = round(time.monotonic() - began, 2)
         sizes = np.bincount(clusters, minlength=run.request.n_clusters).tolist()
         result["warnings"] = told + collapse.empty(sizes, "another --seed") + collapse.lopsided(sizes)
     seconds = round(time.monotonic() - started, 1)

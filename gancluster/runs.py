@@ -168,6 +168,8 @@ class Run:
         run that is well. `restarts`: the attempts dropped before, as `dropped` has them. `snapshot_seconds`: what
         snapshots cost since the run was last resumed, where it took any. `start`, `gain`, `floor`, `floor_seconds`:
         what a run with labels and pre-training owes to it, as `starts.told` has them.
+        `evaluation_seconds`: those of them that went into monitors, snapshots, the end's embedding, clusters and scores
+        since the run was last resumed.
         """
         path = self.folder / "result.json"
         content = _json(path, f"{self.folder} is not finished: repeat its command with --resume")

@@ -26,7 +26,7 @@ from gancluster.runs import Run
 from gancluster.training import TrainOptions, plan
 
 N = 24
-TIMES = ("seconds", "snapshot_seconds", "floor_seconds")
+TIMES = ("seconds", "snapshot_seconds", "evaluation_seconds", "floor_seconds")
 FAST = {"warmup_epochs": 1, "epochs": 2, "batch_size": 60, "warmup_batch_size": 120, "code_size": 20}
 
 

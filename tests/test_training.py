@@ -151,6 +151,7 @@ def test_a_finished_run_has_clusters_scores_sizes_and_a_log(straight: Run, digit
     assert result["status"] == "finished"
     assert result["row"] == "clustergan+"
     assert result["seconds"] > 0
+    assert 0 < result["evaluation_seconds"] <= result["seconds"]
     assert torch.__version__ in result["machine"]
     np.testing.assert_array_equal(arrays["labels"], digits.labels)
     assert arrays["embedding"].shape == (240, straight.request.options["code_size"])

@@ -69,18 +69,21 @@ def seeds(group: Group) -> page.Table:
         means, widths = scored.mean(), scored.std(ddof=1)
         told = ", ".join(f"{shown} {means[key]:.3f} ± {widths[key]:.3f}" for key, shown in SCORES.items())
         note = f"mean ± standard deviation over {len(scored)} seeds: {told}"
-    return page.Table("Scores", ["seed", "row", *SCORES.values(), "empty clusters", "seconds"], rows, note)
+    return page.Table(
+        "Scores", ["seed", "row", *SCORES.values(), "empty clusters", "seconds", "of them evaluation"], rows, note
+    )
 
 
 def _result(run: Run) -> list[Cell]:
     blank = Cell("–", kind="quiet")
     if run.status != "finished":
-        return [Cell(run.status.upper(), kind="bad"), *[blank] * (len(SCORES) + 2)]
+        return [Cell(run.status.upper(), kind="bad"), *[blank] * (len(SCORES) + 3)]
     result, scores = run.result(), _scores(run)
     empty = next(iter(result["sizes"].values())).count(0)
     measured = [Cell(f"{scores[key]:.3f}", scores[key]) if scores else blank for key in SCORES]
     lost = Cell(str(empty), empty, "bad" if empty else "")
-    return [Cell(result["row"]), *measured, lost, Cell(f"{result['seconds']:.0f}", result["seconds"])]
+    cost = [Cell(f"{result.get(key, 0):.0f}", result.get(key, 0)) for key in ("seconds", "evaluation_seconds")]
+    return [Cell(result["row"]), *measured, lost, *cost]
 
 
 def _scores(run: Run) -> dict[str, float]:
