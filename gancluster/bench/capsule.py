@@ -53,6 +53,7 @@ class Layout(_Plain):
     figures: tuple[tuple[str, str, Figure], ...]
     notes: tuple[str, ...]
     seeds: int | None
+    first_seed: int = 0
 
     @classmethod
     def of(cls, table: Table) -> Layout:

@@ -81,7 +81,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """`figures`: what is printed, by title of row and key of column. `paper`: "" for a table that no paper has."""
+    """`figures`: what is printed, by title of row and key of column. `paper`: "" for a table that no paper has.
+
+    `seeds`: runs of a cell, from `first_seed` on, where the budget does not say.
+    """
 
     name: str
     paper: str
@@ -91,6 +94,7 @@ class Table:
     figures: Mapping[tuple[str, str], Figure]
     notes: tuple[str, ...] = ()
     seeds: int | None = None
+    first_seed: int = 0
 
     @property
     def by_rows(self) -> bool:
@@ -116,7 +120,7 @@ class Table:
         once = {cell.model_dump_json(): cell for place in places for cell in self.asked(*place) if not lacking(cell)}
         found = [reduced(cell, budget) for cell in once.values()]
         every = range(seeds or self.seeds or SEEDS[budget])
-        return [cell.model_copy(update={"seed": seed}) for seed in every for cell in found]
+        return [cell.model_copy(update={"seed": self.first_seed + i}) for i in every for cell in found]
 
     def narrowed(self, methods: Sequence[str] = (), datasets: Sequence[str] = ()) -> Table:
         """Only those rows and columns; a method or a data set that the table does not have is added to it."""
@@ -162,7 +166,8 @@ class Table:
 def lacking(cell: Cell) -> str:
     """Why a cell cannot be run, whatever the data: "" where it can."""
     if cell.method in HASHES:
-        return ""
+        given = [*cell.options, *(["labels"] if cell.labels else [])]
+        return f"{cell.method} has no {', '.join(given)}" if given else ""
     if cell.method not in registry.origins("methods"):
         return f"there is no method {cell.method} here"
     if not cell.labels and not cell.options:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from outcomes import entry, filled_by, finished
 
-from gancluster.bench import own
+from gancluster.bench import capsule, own
 from gancluster.errors import UserError
 
 MINE = """
@@ -116,3 +116,41 @@ def test_features_stand_in_the_place_of_a_data_set_s_samples(tmp_path: Path) -> 
     for features, wrong in (("digits = 'resnet51'", "did you mean resnet50"), ("usps = 'resnet50'", "features.usps")):
         with pytest.raises(UserError, match=wrong):
             own.read(written(tmp_path, MINE.replace("seeds = 3", f"features = {{ {features} }}")))
+
+
+def test_seeds_begin_where_the_file_says(tmp_path: Path) -> None:
+    table = own.read(written(tmp_path, MINE.replace("seeds = 3", "seeds = 3\nfirst_seed = 20")))
+    assert {cell.seed for cell in table.cells("full")} == {20, 21, 22}
+    assert {cell.seed for cell in table.cells("smoke", seeds=1)} == {20}
+    assert capsule.Layout.of(table).table() == table
+
+
+RARE = """
+title = "Labels and codes"
+datasets = ["mnist"]
+scores = ["error", "mAP/32"]
+
+[[rows]]
+method = "ganem"
+labels = 100
+split = "train"
+published.mnist.error = "0.0109"
+
+[[rows]]
+method = "itq"
+published.mnist."mAP/32" = "0.4382"
+"""
+
+
+def test_rows_may_learn_from_labels_and_be_shallow_hashes(tmp_path: Path) -> None:
+    table = own.read(written(tmp_path, RARE))
+    assert {(cell.method, cell.labels, cell.split) for cell in table.cells("full", seeds=1)} == {
+        ("ganem", 100, "train"),
+        ("itq", 0, "all"),
+    }
+    sheet = filled_by(lambda cell: finished(cell, **{"error": 0.03, "mAP/32": 0.5}), table, seeds=2)
+    assert [head.lower for head in sheet.heads] == [True, False]
+    assert entry(sheet, "ganem", "mnist error").measured is not None
+    for method, wrong in (("kmeans", "kmeans learns without labels"), ("lsh", "lsh has no labels: leave it out")):
+        with pytest.raises(UserError, match=wrong):
+            own.read(written(tmp_path, RARE.replace("ganem", method)))
