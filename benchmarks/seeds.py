@@ -1,13 +1,16 @@
 """Claim: seeds played as one stacked program take less time than one after another, most of all in small networks.
 
-Plays so many seeds of a game both ways in one process, in turn, step by step: each seed alone (`--together 1`) and all
-as one (`--together N`), both uncompiled unless asked. Prints milliseconds a step of all seeds (median over repeats) and
-the ratio (median of pairs). With `--runs`, whole trainings of so many seeds are compared instead: their accuracies,
-which no way may change but by rounding, side by side.
+Plays so many seeds of a game in one process, in turn, step by step: each seed alone, and all as one; with `--compile`,
+both once more compiled. Prints milliseconds a step of all seeds (median over repeats), how many times as fast that is
+as one after another (median of pairs), and which share of the matrix products' peak it reaches. With `--runs`, whole
+trainings of so many seeds are compared instead, each way's with the first's: their accuracies, which rounding alone
+may change, and the p-value of a difference (Mann-Whitney, two-sided); what is finished in the runs' folder is taken.
 
     python benchmarks/seeds.py [--games NAME:SOURCE:OPTION=VALUE,… …] [--seeds 8] [--data-dir DIR] [--device cpu]
-                               [--compile] [--repeats 7] [--steps 5] [--threads 1] [--output seeds.json]
-    python benchmarks/seeds.py --runs [--seeds 10] [--preset smoke] [--games infogan:digits]
+                               [--compile] [--precision bfloat16] [--repeats 7] [--steps 5] [--threads 1]
+                               [--output seeds.json]
+    python benchmarks/seeds.py --runs [--ways plain compiled …] [--seeds 10] [--preset default]
+                               [--games infogan:digits] [--runs-dir runs]
 """
 
 from __future__ import annotations
@@ -15,14 +18,15 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import tempfile
 import time
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from roofline import counted, peak
 from scipy.stats import mannwhitneyu
 
 from gancluster import registry
@@ -31,7 +35,7 @@ from gancluster.data.batches import Batches
 from gancluster.engine.device import machine
 from gancluster.engine.game import Game
 from gancluster.engine.play import play_together
-from gancluster.engine.slopes import plain, stacked
+from gancluster.engine.slopes import Slopes, compiled, plain, stacked
 from gancluster.runs import Run
 from gancluster.training import TrainOptions, configure, plan, task_of, train, train_together
 
@@ -44,20 +48,22 @@ GAMES = [
     "clustergan:digits:warmup_epochs=0",
     "clustergan:usps:warmup_epochs=0",
 ]
+COMPILED: list[Slopes] = [compiled, partial(stacked, compile_it=True)]
 
 
 def measure(game: str, seeds: int, asked: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds a step of all seeds, one after another and as one."""
+    """Milliseconds a step of all seeds by each way, and what that makes beside one after another, and of the peak."""
     name, source, *options = game.split(":")
     dataset = catalogue.load(source, catalogue.data_folder(asked.data_dir)).unlabelled()
     method, task = registry.find("methods", name), task_of(dataset, None)
     given = dict(option.split("=") for option in options[0].split(",")) if options else {}
     config, batches = configure(method, task, asked.preset, given), Batches(dataset, asked.device)
-    ways = {"one after another": plain, "together": partial(stacked, compile_it=asked.compile)}
-    playing = {
-        way: play_together([Game(method(config, task), batches, seed) for seed in range(seeds)], slopes)
-        for way, slopes in ways.items()
-    }
+    bfloat16 = asked.precision == "bfloat16"
+    ways: dict[str, Slopes] = {"one after another": plain, "together": stacked}
+    ways |= {f"{way}, compiled": slopes for way, slopes in zip(ways, COMPILED, strict=True)} if asked.compile else {}
+    games = {way: [Game(method(config, task), batches, seed, bfloat16) for seed in range(seeds)] for way in ways}
+    playing = {way: play_together(games[way], slopes) for way, slopes in ways.items()}
+    flops = seeds * counted(games["together"][0]).flops
     taken: dict[str, list[float]] = {way: [] for way in ways}
     for repeat in range(asked.repeats + 1):
         for way, moments in playing.items():
@@ -68,31 +74,58 @@ def measure(game: str, seeds: int, asked: argparse.Namespace) -> dict[str, Any]:
                 torch.cuda.synchronize()
             if repeat:
                 taken[way].append(1000 * (time.perf_counter() - started) / asked.steps)
-    alone, together = taken.values()
+    medians, first = {way: statistics.median(found) for way, found in taken.items()}, taken["one after another"]
+    top = peak(asked.device, torch.bfloat16 if bfloat16 else torch.float32)
     return {
         "game": game,
         "seeds": seeds,
-        "ms_a_step": {way: statistics.median(found) for way, found in taken.items()},
-        "times": statistics.median(a / t for a, t in zip(alone, together, strict=True)),
+        "ms_a_step": medians,
+        "times": {
+            way: statistics.median(a / t for a, t in zip(first, found, strict=True)) for way, found in taken.items()
+        },
+        "gflop_a_step": flops / 1e9,
+        "share_of_peak": {way: 1000 * flops / ms / top for way, ms in medians.items()},
         "all": taken,
     }
 
 
 def trainings(game: str, seeds: int, asked: argparse.Namespace) -> dict[str, Any]:
-    """Accuracies of whole runs by both ways, and the p-value of a difference (Mann-Whitney, two-sided)."""
+    """Accuracies of whole runs by each way, and the p-values of a difference from plain ones, one after another."""
     name, source, *_ = game.split(":")
-    dataset = catalogue.load(source, catalogue.data_folder(asked.data_dir))
-    found: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as root:
-        for way, together in {"one after another": 1, "together": seeds}.items():
-            options = TrainOptions(dataset=source, preset=asked.preset, seeds=seeds, together=together)
-            runs = [Run.place(Path(root), request) for request in plan(name, dataset, options, {})]
-            if together > 1:
-                train_together(runs, dataset, lambda moment: None)
-            results = [train(run, dataset) for run in runs]
-            found[way] = [next(iter(result["scores"].values()))["acc"] for result in results]
-    p = float(mannwhitneyu(*found.values()).pvalue)
-    return {"game": f"{name} on {dataset.name}, preset {asked.preset}", "seeds": seeds, "acc": found, "p": p}
+    dataset, accuracies = catalogue.load(source, catalogue.data_folder(asked.data_dir)), dict[str, list[float]]()
+    for way in asked.ways:
+        options = TrainOptions(dataset=source, preset=asked.preset, seeds=seeds, **ways_to_train(seeds)[way])
+        runs = [Run.place(asked.runs_dir, request) for request in plan(name, dataset, options, {})]
+        if options.together > 1:
+            train_together(runs, dataset, lambda moment: None)
+        results = [train(run, dataset) for run in runs]
+        accuracies[way] = [next(iter(result["scores"].values()))["acc"] for result in results]
+    first = next(iter(accuracies.values()))
+    p = {way: float(mannwhitneyu(first, found).pvalue) for way, found in accuracies.items()}
+    return {"game": f"{name} on {dataset.name}, preset {asked.preset}", "seeds": seeds, "acc": accuracies, "p": p}
+
+
+def ways_to_train(seeds: int) -> dict[str, dict[str, Any]]:
+    """Options of `gancluster train` by name."""
+    return {
+        "plain": {},
+        "compiled": {"engine": "compiled"},
+        "together": {"together": seeds},
+        "together, compiled": {"engine": "compiled", "together": seeds},
+        "bfloat16": {"precision": "bfloat16"},
+    }
+
+
+def shown(found: dict[str, Any]) -> Iterator[str]:
+    """What was found of a game, a line a way."""
+    yield found["game"]
+    for way, accuracies in found.get("acc", {}).items():
+        mean, sd = statistics.mean(accuracies), statistics.stdev(accuracies)
+        told = f"{mean:.3f} ± {sd:.3f}, p = {found['p'][way]:.2f}: "
+        yield f"  {way:28} ACC {told}" + " ".join(f"{acc:.3f}" for acc in accuracies)
+    for way, ms in found.get("ms_a_step", {}).items():
+        times, share = found["times"][way], found["share_of_peak"][way]
+        yield f"  {way:28} {ms:7.1f} ms a step of {found['seeds']} seeds, {times:.2f} x, {share:.0%} of peak"
 
 
 def main() -> None:
@@ -103,7 +136,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--runs", action="store_true")
+    parser.add_argument("--ways", nargs="+", choices=ways_to_train(1), default=list(ways_to_train(1)))
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
@@ -113,16 +149,8 @@ def main() -> None:
     results = []
     for game in asked.games:
         results.append(found := (trainings if asked.runs else measure)(game, asked.seeds, asked))
-        print(found["game"])
-        if asked.runs:
-            for way, accuracies in found["acc"].items():
-                print(f"  {way:18} ACC " + " ".join(f"{acc:.3f}" for acc in accuracies))
-            print(f"  p = {found['p']:.2f}", flush=True)
-        else:
-            for way, ms in found["ms_a_step"].items():
-                print(f"  {way:18} {ms:7.1f} ms a step of {found['seeds']} seeds")
-            print(f"  together {found['times']:.2f} times as fast", flush=True)
-    report = {"machine": machine(torch.device(asked.device)), "compiled": asked.compile, "games": results}
+        print("\n".join(shown(found)), flush=True)
+    report = {"machine": machine(torch.device(asked.device)), "precision": asked.precision, "games": results}
     asked.output.write_text(json.dumps(report, indent=2) + "\n")
 
 

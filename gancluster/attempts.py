@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from pydantic import ValidationError
 
-from gancluster import collapse, doctor, monitors, registry, starts
+from gancluster import collapse, doctor, monitors, registry, starts, threads
 from gancluster import snapshots as partitions
 from gancluster.collapse import Collapsed
 from gancluster.data.batches import Batches
@@ -38,9 +38,9 @@ class Attempt:
     """A run's game, and what is kept beside its state: the log's `rows` and the `snapshots` of its epochs so far.
 
     `start`: the clusters that pre-trained players made, by rule; none before that. `started`: when the run would have
-    begun if it had never been stopped. `looking`: seconds that went into snapshots since it was last resumed. `judging`:
-    those that went into all looks at the players since then, snapshots and the end's scores included. `chosen`: how it
-    is played since then, where that was left to us.
+    begun if it had never been stopped. `looking`: seconds that went into snapshots since it was last resumed.
+    `judging`: those that went into all looks at the players since then, snapshots and the end's scores included.
+    `chosen`: how it is played since then, where that was left to us.
     """
 
     run: Run
@@ -181,6 +181,7 @@ def _play(attempts: Sequence[Attempt], watch: Watch, save_every: float, stop: th
     """Play to the end; raises `Interrupted`, all saved, once asked to stop, and `Collapsed`, nothing saved."""
     one, saved = attempts[0], time.monotonic()
     games, way = [attempt.game for attempt in attempts], cast(Way, one.run.request.engine)
+    threads.settle([attempt.run for attempt in attempts], games, one.chosen.append)
     for moments in play_by(way, games, one.chosen.append):
         for attempt, moment in zip(attempts, moments, strict=True):
             if moment.row is not None:

@@ -57,7 +57,7 @@ class TrainOptions(BaseModel):
     seeds: int = Field(1, ge=1, description="number of seeds, one run each; prints mean ± standard deviation")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     precision: Precision = Field("float32", description="arithmetic of the networks")
-    threads: int = Field(1, ge=1, description="CPU threads; small networks gain nothing from more than one")
+    threads: int = Field(1, ge=0, description="CPU threads; 0: as many as are fastest, found by measuring")
     engine: Way = Field(
         "plain",
         description="plain: the same bytes each time; auto: the fastest, found by measuring; parallel: under torchrun",
@@ -122,7 +122,7 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
         _refuse_play(made, options)
     else:
         check_batches(made.phases(), len(dataset))
-        refuse(options.engine, str(device.pick(options.device)), options.together)
+        refuse(options.engine, str(device.pick(options.device)), options.together, options.threads)
     common = Request(
         method=name,
         preset=options.preset,
@@ -142,6 +142,8 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
 
 def _refuse_play(method: Fit, options: TrainOptions) -> None:
     """`UserError` for options that only a game can meet."""
+    if not options.threads:
+        raise UserError(f"{method.name} has no steps to measure: give --threads 1, say")
     usual = {"snapshots": 0, "restarts": 0, "precision": "float32", "engine": "plain", "together": 1}
     for option, value in options.model_dump(include={*usual, "device"}).items():
         if value not in (usual.get(option), "auto", "cpu"):

@@ -30,8 +30,11 @@ def pick(name: str) -> torch.device:
 
 
 def use_threads(threads: int) -> None:
-    """Let this process compute with so many threads; results are reproducible to the bit for equal numbers."""
-    torch.set_num_threads(threads)
+    """Let this process compute with so many threads; results are reproducible to the bit for equal numbers.
+
+    0, still to be measured, is one.
+    """
+    torch.set_num_threads(threads or 1)
 
 
 def machine(device: torch.device) -> str:

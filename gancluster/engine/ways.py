@@ -29,13 +29,15 @@ PAYS = 300.0  # seconds of plain play left from which on a minute of compiling m
 TRIALS = 3
 
 
-def refuse(way: Way, device: str, together: int) -> None:
-    """`UserError` for a way that `device` cannot go."""
+def refuse(way: Way, device: str, together: int, threads: int) -> None:
+    """`UserError` for a way that `device` cannot go; no `threads`: they are to be measured."""
     if way == "captured" and (torch.device(device).type != "cuda" or together > 1):
         raise UserError("--engine captured records a GPU's kernels for one seed: use --device cuda, or another engine")
     if way == "parallel" and not dist.is_initialized():
         how = "torchrun --nproc-per-node 2 -m gancluster …"
         raise UserError(f"--engine parallel is played by several processes: start them with {how}")
+    if way == "parallel" and not threads:
+        raise UserError("--engine parallel computes with equal threads in every process: give --threads 1, say")
     if way == "parallel" and (together > 1 or torch.device(device).index is not None):
         raise UserError("--engine parallel has one seed at a time, and a GPU each: leave out --together and cuda:N")
 
@@ -67,9 +69,14 @@ def fastest(games: Sequence[Game], tell: Tell) -> Slopes:
                 tell(f"{phase}: not {way} ({trouble})")
             else:
                 ways[way], seconds[way] = slopes, rehearsed(games, slopes)
-    best = min(seconds, key=lambda way: seconds[way])
-    tell(f"{phase}: {best}, " + ", ".join(f"{way} {1000 * taken:.1f} ms a step" for way, taken in seconds.items()))
-    return ways[best]
+    return ways[the_fastest(phase, seconds, tell)]
+
+
+def the_fastest(title: str, seconds: dict[str, float], tell: Tell) -> str:
+    """The name of the shortest of rehearsals' `seconds`, told with all of them."""
+    best = min(seconds, key=lambda name: seconds[name])
+    tell(f"{title}: {best}, " + ", ".join(f"{name} {1000 * taken:.1f} ms a step" for name, taken in seconds.items()))
+    return best
 
 
 def rehearsed(games: Sequence[Game], slopes: Slopes) -> float:

@@ -91,7 +91,7 @@ def test_names_that_do_not_exist_get_a_suggestion(refuse: Callable[..., str], li
         ("--seed -1", "--seed -1: input should be greater than or equal to 0"),
         ("--seed x", "--seed"),
         ("--seeds 0", "--seeds 0: input should be greater than or equal to 1"),
-        ("--threads 0", "--threads 0: input should be greater than or equal to 1"),
+        ("--threads -1", "--threads -1: input should be greater than or equal to 0"),
         ("--precision float16", "--precision"),
         ("--device gpu", "there is no device 'gpu'; use auto, cpu, cuda or cuda:N"),
         ("--device cuda:99", "CUDA devices, not 'cuda:99'; use --device cpu"),

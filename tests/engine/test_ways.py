@@ -99,6 +99,6 @@ def test_rehearsals_are_timed_by_the_step_and_move_nobody() -> None:
 @pytest.mark.parametrize(("device", "together"), [("cpu", 1), ("cuda", 2)])
 def test_graphs_are_captured_on_a_gpu_for_one_seed_at_a_time(device: str, together: int) -> None:
     with pytest.raises(UserError, match="--engine captured"):
-        ways.refuse("captured", device, together)
-    ways.refuse("captured", "cuda:0", 1)
-    ways.refuse("auto", "cpu", 8)
+        ways.refuse("captured", device, together, 1)
+    ways.refuse("captured", "cuda:0", 1, 1)
+    ways.refuse("auto", "cpu", 8, 0)
