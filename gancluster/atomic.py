@@ -55,6 +55,13 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     write_bytes(path, buffer.getvalue())
 
 
+def move(path: Path, place: Path) -> None:
+    """Put the file at `path` at `place` on the same disk, replacing what was there; nothing where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, place)
+        _sync_folder(place.parent)
+
+
 def sweep(folder: Path) -> None:
     """Remove the temporary files that a killed process left in `folder`; nobody else may be writing there."""
     for left in folder.glob(f".*{SUFFIX}"):

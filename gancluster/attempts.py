@@ -116,7 +116,7 @@ def carry_out(run: Run, dataset: Dataset, watch: Watch, save_every: float, stop:
     while True:
         attempt = begin(run, batches)
         try:
-            _play([attempt], watch, save_every, stop)
+            play([attempt], watch, save_every, stop)
             with attempt.evaluation():
                 result = _conclude(attempt, dataset)
         except Collapsed as collapsed:
@@ -147,7 +147,7 @@ def advance(runs: Sequence[Run], dataset: Dataset, watch: Watch, save_every: flo
     shared = batches_of(runs[0].request, dataset)
     attempts = [begin(run, batches_of(run.request, dataset) if run.request.n_labels else shared) for run in runs]
     with suppress(Collapsed, Diverged):
-        _play(attempts, watch, save_every, stop)
+        play(attempts, watch, save_every, stop)
         for attempt in attempts:
             attempt.save()
 
@@ -159,12 +159,12 @@ def batches_of(request: Request, dataset: Dataset) -> Batches:
 
 
 def begin(run: Run, batches: Batches) -> Attempt:
-    """The attempt that follows those dropped, as the run's checkpoint has it if there is one.
+    """The attempt that follows those dropped, or the best of several starts, as the run's checkpoint has it if it does.
 
     Log and snapshots count up to the checkpoint's epoch: they are always written first.
     """
-    dropped, request, rows, snapshots = run.dropped(), run.request, list[Row](), list[Snapshot]()
-    seed = seed_of(request.seed, len(dropped))
+    dropped, tried, request, rows, snapshots = run.dropped(), run.tried(), run.request, list[Row](), list[Snapshot]()
+    seed = next((int(one["seed"]) for one in tried if one["chosen"]), seed_of(request.seed, len(dropped)))
     game = Game(method_of(request), batches, seed, bfloat16=request.precision == "bfloat16")
     if run.checkpoint.exists():
         checkpoint.load(game, run.checkpoint)
@@ -173,12 +173,21 @@ def begin(run: Run, batches: Batches) -> Attempt:
             rows = [{str(key): value for key, value in row.items() if value == value} for row in log]
         if request.snapshots:
             snapshots = [s for s in partitions.unpacked(run.snapshots()) if s.epoch <= game.state.rows]
-    before = float((rows or dropped)[-1]["seconds"]) if rows or dropped else 0.0
+    before = max((float(past[-1]["seconds"]) for past in (rows, tried, dropped) if past), default=0.0)
     return Attempt(run, game, rows, snapshots, run.start(), time.monotonic() - before)
 
 
-def _play(attempts: Sequence[Attempt], watch: Watch, save_every: float, stop: threading.Event) -> None:
-    """Play to the end; raises `Interrupted`, all saved, once asked to stop, and `Collapsed`, nothing saved."""
+def play(
+    attempts: Sequence[Attempt],
+    watch: Watch,
+    save_every: float,
+    stop: threading.Event,
+    until: Callable[[Attempt], bool] = lambda attempt: False,
+) -> None:
+    """Play to the end, or to an epoch's end that is as far as one of them is to go, and save.
+
+    Raises `Interrupted`, all saved, once asked to stop, and `Collapsed`, nothing saved.
+    """
     one, saved = attempts[0], time.monotonic()
     games, way = [attempt.game for attempt in attempts], cast(Way, one.run.request.engine)
     threads.settle([attempt.run for attempt in attempts], games, one.chosen.append)
@@ -194,13 +203,16 @@ def _play(attempts: Sequence[Attempt], watch: Watch, save_every: float, stop: th
                 with attempt.evaluation():
                     _look(attempt, moment.row)
         stopping = stop.is_set()  # asked once: what is not saved cannot be stopped
-        if stopping or one.game.is_over or time.monotonic() - saved >= save_every:
+        is_there = one.game.is_over or (moments[0].row is not None and any(map(until, attempts)))
+        if stopping or is_there or time.monotonic() - saved >= save_every:
             for attempt in attempts:
                 attempt.save()
             saved = time.monotonic()
         if stopping:
             where = f"step {moments[0].played} of {moments[0].total}"
             raise Interrupted(f"stopped at {where}; all of it is saved in {one.run.folder}")
+        if is_there:
+            break
 
 
 def _look(attempt: Attempt, row: Row) -> None:

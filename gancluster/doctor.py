@@ -17,7 +17,8 @@ from gancluster.runs import Request
 
 CRITICS = ("wgan-gp", "sn-gan", "r1")  # that bound D's slope, the first that the game takes is advised
 FACTORS = {"adversarial_weight": 0.1, "info_weight": 3.0, "class_weight": 3.0}  # by which a weight is changed
-USUAL = {"split": "all", "limit": None, "features": None, "n_labels": 0, "seed": 0}  # if not asked for
+USUAL = {"split": "all", "limit": None, "features": None, "n_labels": 0, "seed": 0}
+USUAL |= {"starts": 1, "start_epochs": None}  # if not asked for
 
 
 def diagnosis(method: Method, request: Request, rows: Sequence[Row], reason: str = "") -> dict[str, Any] | None:
@@ -55,7 +56,7 @@ def commands(method: Method, request: Request) -> list[str]:
     for option, factor in FACTORS.items():
         if weight := getattr(config, option, 0.0):
             changes.append({option: float(f"{weight * factor:.3g}")})
-    changes.append({"restarts": request.restarts + 3})
+    changes.append({"starts": request.starts + 3} if request.starts > 1 else {"restarts": request.restarts + 3})
     return [command(method, request, change) for change in changes]
 
 

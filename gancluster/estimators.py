@@ -214,7 +214,8 @@ def of(name: str) -> type[Clusterer]:
 
 def _parameters(method: type[Method] | type[Fit]) -> list[Parameter]:
     """What can be said beside `n_clusters`: how to train, then the method's options."""
-    asked = ["threads"] if issubclass(method, Fit) else ["threads", "device", "precision", "restarts"]
+    games = ["device", "precision", "restarts", "starts", "start_epochs"]
+    asked = ["threads", *(games if issubclass(method, Method) else [])]
     asked = ["preset", *["labels"] * method.semi_supervised, *asked]
     training = [(name, TrainOptions.model_fields[name]) for name in asked]
     options = method.config_type.model_fields.items()

@@ -24,7 +24,7 @@ def put_down(
     told = request.n_labels > 0
     return {
         "status": "finished",
-        "row": request.method + ("+" if extensions else ""),
+        "row": f"{request.method}{'+' * bool(extensions)}{f', best of {request.starts} starts' * (request.starts > 1)}",
         "extensions": extensions,
         "scores": None
         if labels is None

@@ -70,12 +70,15 @@ class Request(BaseModel):
     together: int = 1
     snapshots: int = 0
     restarts: int = 0
+    starts: int = 1
+    start_epochs: int | None = None
     command: str = ""
 
     @property
     def key(self) -> str:
         """Hash of all that can change the result: equal keys, equal results (on one kind of processor)."""
-        return hashlib.sha256(self.model_dump_json(exclude=NOT_IN_KEY).encode()).hexdigest()
+        excluded = NOT_IN_KEY if self.starts > 1 else NOT_IN_KEY | {"starts", "start_epochs"}
+        return hashlib.sha256(self.model_dump_json(exclude=excluded).encode()).hexdigest()
 
     @property
     def folder(self) -> Path:
@@ -104,6 +107,7 @@ class Run:
     def __init__(self, folder: Path, request: Request) -> None:
         self.folder, self.request = folder, request
         self.checkpoint = folder / "checkpoint.safetensors"
+        self.starts_folder = folder / "starts"  # where several starts lie, a folder each, until all are ranked
         self._lock = FileLock(folder / ".lock")
 
     @classmethod
@@ -169,7 +173,7 @@ class Run:
         snapshots cost since the run was last resumed, where it took any. `start`, `gain`, `floor`, `floor_seconds`:
         what a run with labels and pre-training owes to it, as `starts.told` has them.
         `evaluation_seconds`: those of them that went into monitors, snapshots, the end's embedding, clusters and scores
-        since the run was last resumed.
+        since the run was last resumed. `starts`, `starts_mean`: of what it is the best, as `lottery.told` has them.
         """
         path = self.folder / "result.json"
         content = _json(path, f"{self.folder} is not finished: repeat its command with --resume")
@@ -201,7 +205,7 @@ class Run:
             reason = self.result().get("reason")
             missing = f"{path} is missing: remove the folder and train again"
             raise RunError(f"{self.folder} failed: {reason}" if reason else missing)
-        arrays = _npz(path)
+        arrays = read_npz(path)
         if not self._fit(arrays):
             raise RunError(f"{path} is damaged (its arrays are not this run's): remove the folder and train again")
         return arrays
@@ -225,7 +229,7 @@ class Run:
             raise RunError(f"{self.folder} kept no partitions on the way: train with --snapshots 10, say")
         if not path.exists():
             raise RunError(f"{path} is missing: remove the folder and train again")
-        return _npz(path)
+        return read_npz(path)
 
     def write_snapshots(self, arrays: dict[str, NDArray[Any]]) -> None:
         atomic.write_npz(self.folder / "snapshots.npz", arrays)
@@ -233,18 +237,23 @@ class Run:
     def start(self) -> dict[str, NDArray[np.int64]]:
         """The clusters `(n,)` that pre-trained players made of all samples, by rule; none before, or without them."""
         path = self.folder / "start.npz"
-        return _npz(path) if path.exists() else {}
+        return read_npz(path) if path.exists() else {}
 
     def write_start(self, clusters: dict[str, NDArray[np.int64]]) -> None:
         atomic.write_npz(self.folder / "start.npz", clusters)
 
     def dropped(self) -> list[dict[str, Any]]:
         """Attempts given up after a collapse, in order: `attempt`, `phase`, `epoch`, `seconds` so far, `symptoms`."""
-        path = self.folder / "restarts.json"
-        attempts = _json(path, "").get("dropped") if path.exists() else []
-        if not isinstance(attempts, list):
-            raise RunError(f"{path} is damaged (no list): remove the folder and train again")
-        return attempts
+        return _records(self.folder / "restarts.json", "dropped")
+
+    def tried(self) -> list[dict[str, Any]]:
+        """The starts ranked so far, in order: `seed`, `score`, `chosen`, where (`phase`, `epoch`), `seconds` so far."""
+        return _records(self.folder / "starts.json", "tried")
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything of it has been played."""
+        return self.checkpoint.exists() or self.starts_folder.exists() or bool(self.dropped())
 
     def drop(self, attempt: dict[str, Any]) -> None:
         """Give up the attempt that the folder holds: all of it is removed, and on record.
@@ -320,7 +329,16 @@ def _json(path: Path, missing: str) -> dict[str, Any]:
     return {str(key): value for key, value in all_plain(content).items()}
 
 
-def _npz(path: Path) -> dict[str, NDArray[Any]]:
+def _records(path: Path, name: str) -> list[dict[str, Any]]:
+    """The list called `name` in a file, empty where there is no file."""
+    found = _json(path, "").get(name) if path.exists() else []
+    if not isinstance(found, list):
+        raise RunError(f"{path} is damaged (no list): remove the folder and train again")
+    return found
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a run's file by name; `RunError` where it is damaged."""
     try:
         names = reading.names_in(path)
         return dict(zip(names, reading.arrays(path, *names), strict=True))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gancluster import fits, registry
+from gancluster import fits, lottery, registry
 from gancluster.attempts import Watch, advance, carry_out, configured, method_of
 from gancluster.data import catalogue
 from gancluster.data.batches import Batches
@@ -32,6 +32,7 @@ from gancluster.methods.base import Config, Fit, Method, Task
 from gancluster.runs import Request, Run
 
 KEPT = {"features", "split", "limit", "seed", "precision", "threads", "engine", "together", "snapshots", "restarts"}
+KEPT |= {"starts", "start_epochs"}
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -68,6 +69,12 @@ class TrainOptions(BaseModel):
     )
     restarts: int = Field(
         0, ge=0, description="begin again, with other random numbers, after a collapse; at most so many times"
+    )
+    starts: int = Field(
+        1, ge=1, description="so many short starts, of which the best by the method's own loss, without labels, goes on"
+    )
+    start_epochs: int | None = Field(
+        None, ge=1, description="epochs of the game after which starts are ranked (default: a quarter of it)"
     )
 
 
@@ -122,6 +129,7 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
         _refuse_play(made, options)
     else:
         check_batches(made.phases(), len(dataset))
+        lottery.refuse(made, options.starts, options.start_epochs, options.restarts)
         refuse(options.engine, str(device.pick(options.device)), options.together, options.threads)
     common = Request(
         method=name,
@@ -144,10 +152,11 @@ def _refuse_play(method: Fit, options: TrainOptions) -> None:
     """`UserError` for options that only a game can meet."""
     if not options.threads:
         raise UserError(f"{method.name} has no steps to measure: give --threads 1, say")
-    usual = {"snapshots": 0, "restarts": 0, "precision": "float32", "engine": "plain", "together": 1}
-    for option, value in options.model_dump(include={*usual, "device"}).items():
+    usual = {"snapshots": 0, "restarts": 0, "precision": "float32", "engine": "plain", "together": 1, "starts": 1}
+    for option, value in options.model_dump(include={*usual, "device", "start_epochs"}).items():
         if value not in (usual.get(option), "auto", "cpu"):
-            raise UserError(f"{method.name} is fitted in one go, by the processor: leave out --{option} {value}")
+            asked = f"--{option.replace('_', '-')} {value}"
+            raise UserError(f"{method.name} is fitted in one go, by the processor: leave out {asked}")
 
 
 def _revealed(method: type[Method] | type[Fit], dataset: Dataset, task: Task, options: TrainOptions) -> str | None:
@@ -199,6 +208,8 @@ def train_together(runs: Sequence[Run], dataset: Dataset, watch: Watch, save_eve
         if len(going) > 1 and not isinstance(configured(going[0].request), Fit):
             device.use_threads(going[0].request.threads)
             with stop_signals(None) as asked:
+                for run in going:
+                    lottery.draw(run, dataset, watch, save_every, asked)
                 advance(going, dataset, watch, save_every, asked)
 
 
@@ -211,7 +222,8 @@ def _carried_out(
     if isinstance(method, Fit):
         return fits.carry_out(run, method, dataset)
     with stop_signals(stop) as asked:
-        return carry_out(run, dataset, watch, save_every, asked)
+        lottery.draw(run, dataset, watch, save_every, asked)
+        return carry_out(run, dataset, watch, save_every, asked) | lottery.told(run, dataset)
 
 
 def trained(run: Run) -> Trained:

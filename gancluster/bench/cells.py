@@ -26,13 +26,15 @@ class Cell(BaseModel):
     split: Split = "all"
     labels: int = 0
     features: str | None = None
+    starts: int = 1
 
     @property
     def system(self) -> str:
         """What is run: the method, and what is asked of it beside its preset: *clustergan, critic wgan, no gan*."""
         given = {**({"clusters": self.clusters} if self.clusters else {}), **self.options}
         told = [_told(name.replace("_", "-"), value) for name, value in given.items()]
-        return ", ".join([self.method, *told, *([f"{self.labels} labels"] if self.labels else [])])
+        labels = [f"{self.labels} labels"] if self.labels else []
+        return ", ".join([self.method, *told, *labels, *([f"best of {self.starts} starts"] if self.starts > 1 else [])])
 
     @property
     def series(self) -> str:
@@ -47,7 +49,8 @@ class Outcome(BaseModel):
     """What became of a cell.
 
     `reason`: why it failed, or how to get its data. `row`: the method's name, with a + where extensions are in use.
-    `scores`: by the paper's rule. `run`: its folder below the runs' root.
+    `scores`: by the paper's rule. `starts_mean`: where it is the best of several starts, the mean scores of them all.
+    `run`: its folder below the runs' root.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +60,7 @@ class Outcome(BaseModel):
     reason: str = ""
     row: str = ""
     scores: dict[str, float] = {}
+    starts_mean: dict[str, float] = {}
     seconds: float = 0.0
     machine: str = ""
     run: str = ""

@@ -26,7 +26,7 @@ class Kind(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Seconds that one run took, and the options that it was configured with."""
+    """Seconds that one run took, and the options that it was configured with, `starts` among them."""
 
     seconds: float
     options: dict[str, Any]
@@ -46,7 +46,8 @@ def measured(runs_dir: Path) -> dict[Kind, list[Cost]]:
             request = run.request
             if run.status == "finished":
                 kind = Kind(request.method, request.source.partition(":")[0], request.preset, request.limit)
-                found[kind].append(Cost(run.result()["seconds"], request.options))
+                options = request.options | {"starts": request.starts}
+                found[kind].append(Cost(run.result()["seconds"], options))
     return found
 
 
@@ -54,7 +55,8 @@ def estimate(cell: Cell, here: dict[Kind, list[Cost]]) -> float | None:
     """Seconds that the cell will take: the median of its like, those with its own options first; None if unknown."""
     kind = kind_of(cell)
     like = here.get(kind, [])
-    own = [cost for cost in like if cell.options.items() <= cost.options.items()]
+    asked = cell.options | {"starts": cell.starts}
+    own = [cost for cost in like if asked.items() <= ({"starts": 1} | cost.options).items()]
     if like:
         return statistics.median(cost.seconds for cost in own or like)
     return packaged().get(kind)

@@ -160,6 +160,7 @@ def _outcome(cell: Cell, run: Run, root: Path) -> Outcome:
     """What came out of a run that is over: the scores of the paper's rule, and what a table measures beside them."""
     result = run.result()
     told = {"cell": cell, "seconds": result["seconds"], "machine": result["machine"]}
+    told |= {"starts_mean": result.get("starts_mean", {})}
     folder = run.folder.relative_to(root)
     if run.status == "failed":
         return Outcome(status="failed", reason=result["reason"], row=run.request.method, **told)

@@ -39,6 +39,7 @@ class OwnRow(_Given):
     clusters: int | None = Field(None, ge=2)
     labels: int = Field(0, ge=0)
     split: Split = "all"
+    starts: int = Field(1, ge=1)
     published: dict[str, dict[Score, str | float]] = {}
 
 
@@ -83,10 +84,13 @@ def _table(path: Path, given: OwnTable) -> Table:
     )
     rows, figures = list[Row](), dict[tuple[str, str], Figure]()
     for i, row in enumerate(given.rows):
-        title = row.title or ", ".join([row.method, *(f"{name} {value}" for name, value in row.options.items())])
+        cell = row.model_dump(exclude={"title", "published"}, exclude_none=True)
+        starts = [f"best of {row.starts} starts"] if row.starts > 1 else []
+        options = [f"{name} {value}" for name, value in row.options.items()]
+        title = row.title or ", ".join([row.method, *options, *starts])
         if title in {other.title for other in rows}:
             raise UserError(f"{path}, rows.{i}: there is a row '{title}' already: give this one another title")
-        rows.append(Row(title, row.model_dump(exclude={"title", "published"}, exclude_none=True)))
+        rows.append(Row(title, cell))
         _check(f"{path}, rows.{i}", rows[-1], given.datasets[0])
         for dataset, score, value in ((d, s, v) for d, scores in row.published.items() for s, v in scores.items()):
             key = _column(dataset, score).key

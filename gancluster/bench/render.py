@@ -111,6 +111,7 @@ def notes(sheet: Sheet, where: str = "above") -> list[str]:
     cut = dict.fromkeys(", ".join(entry.reduced) for *_, entry in places if entry.reduced)
     told += [f"{CUT} reduced by the budget {sheet.budget}: {'; or '.join(cut)}; no verdict"] if cut else []
     told += [f"{line.title} on {head.dataset} FAILED: {why}" for line, head, entry in places for why in reasons(entry)]
+    told += [_of_starts(*place) for place in places if place[2].starts is not None]
     told += [f"no data: {entry.missing}" for *_, entry in places if entry.missing]
     told += [f"not run: {', '.join(quoted)}: as published" for quoted in [_quoted(sheet)] if quoted]
     told += [f"not run: {line.title}: {e.not_run}" for line, _, e in places if e.not_run and not _is_printed(line)]
@@ -125,6 +126,12 @@ def reasons(entry: Entry) -> list[str]:
         seed, _, reason = text.removeprefix("seed ").partition(": ")
         by_reason.setdefault(reason, []).append(seed)
     return [f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}: {reason}" for reason, seeds in by_reason.items()]
+
+
+def _of_starts(line: Line, head: Head, entry: Entry) -> str:
+    """What all starts came to whose best ones a place is about."""
+    mean = f"{head.metric} {entry.starts:.{head.decimals}f} in the mean of all starts, where they were ranked"
+    return f"{system(line)} on {head.dataset}: {mean}"
 
 
 def _quoted(sheet: Sheet) -> list[str]:

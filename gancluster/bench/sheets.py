@@ -59,7 +59,8 @@ class Entry(_Plain):
 
     `found`: what was measured where it is no score. `reduced`: what the budget took away. `failed`: a line a seed.
     `missing`: how to get the data. `not_run`: why nothing is asked here. `waiting`: how many seeds are still to be run.
-    `unscored`: how many are finished and have no such score.
+    `unscored`: how many are finished and have no such score. `starts`: where each run is the best of several starts,
+    what all of them came to in the mean, where they were ranked.
     """
 
     published: str = ""
@@ -73,6 +74,7 @@ class Entry(_Plain):
     not_run: str = ""
     waiting: int = 0
     unscored: int = 0
+    starts: float | None = None
 
 
 class Line(_Plain):
@@ -185,6 +187,7 @@ def _entry(table: Table, row: Row, column: Column, by_cell: dict[str, list[Outco
     failed = [f"seed {o.cell.seed}: {o.reason}" for o in every if o.status == "failed"]
     measured = _measured(values, sum(outcome.seconds for outcome in every)) if values else None
     marked = tuple(marks(cells[0], budget))
+    starts = [value for o in every if (value := column.value(o.starts_mean, row)) is not None]
     change = {
         "measured": measured,
         "verdict": None if figure is None or measured is None else _judged(measured, figure, column, marked, failed),
@@ -192,6 +195,7 @@ def _entry(table: Table, row: Row, column: Column, by_cell: dict[str, list[Outco
         "failed": tuple(_once(failed)),
         "missing": "; ".join(_once(o.reason for o in every if o.status == "no data")),
         "waiting": len(_once(str(o.cell.seed) for o in every if o.status == "waiting")),
+        "starts": float(np.mean(starts)) if starts else None,
         "unscored": sum(_is_finished(outcomes, seed) for seed in seeds if seed not in values),
     }
     return entry.model_copy(update=change)

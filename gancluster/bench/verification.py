@@ -137,7 +137,7 @@ def _as_asked(packed: Packed, first: Request | None) -> Iterator[tuple[str, Any,
     if request is None:
         yield "its request", "there", "missing"
         return
-    for name in ("method", "features", "seed", "limit", "split"):
+    for name in ("method", "features", "seed", "limit", "split", "starts"):
         yield name, getattr(cell, name), getattr(request, name)
     if cell.method not in HASHES:  # which have no presets
         yield "preset", cell.preset, request.preset

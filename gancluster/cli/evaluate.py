@@ -82,7 +82,7 @@ def _refuse_mixed(
 
 
 def _clustering(found: Run, wanted: list[str], split: Split | None, data_dir: Path | None, as_json: bool) -> None:
-    from gancluster import metrics
+    from gancluster import lottery, metrics
     from gancluster.cli.results import of_start
 
     labels, clusters = _stored(found) if split is None else _assigned(found, split, data_dir)
@@ -99,6 +99,8 @@ def _clustering(found: Run, wanted: list[str], split: Split | None, data_dir: Pa
     _print_scores(f"{found.folder} ({found.result()['row']}){where}", scores)
     if split is None and "gain" in found.result():
         print(of_start(found.result()))
+    if split is None and "starts" in found.result():
+        print(lottery.in_a_line(found.result()))
     _print_confusion(metrics.contingency(labels, next(iter(clusters.values())), k))
 
 

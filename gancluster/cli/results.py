@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gancluster import doctor
+from gancluster import doctor, lottery
 from gancluster.metrics.statistics import FOR_INTERVAL, mean_interval
 from gancluster.runs import Run
 
@@ -44,6 +44,8 @@ def show(runs: list[Run], as_json: bool) -> None:
             console.print(told, markup=False, soft_wrap=True)
         if "gain" in result:
             console.print(f"seed {run.request.seed}: {of_start(result)}", soft_wrap=True)
+        if "starts" in result:
+            console.print(f"seed {run.request.seed}: {lottery.in_a_line(result)}", soft_wrap=True)
         if "generated" in result:
             told = f"seed {run.request.seed}: generated points: {_of_toy(result['generated'])}"
             console.print(told, markup=False, soft_wrap=True)

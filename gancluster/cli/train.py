@@ -99,7 +99,7 @@ def _refuse_unfinished(runs: list[Run], resume: bool) -> None:
         if run.status == "unfinished" and run.folder.is_dir():
             with run.alone():
                 pass
-        if run.status == "unfinished" and (run.checkpoint.exists() or run.dropped()) and not resume:
+        if run.status == "unfinished" and run.is_begun and not resume:
             raise RunError(f"{run.folder} was stopped: add --resume to go on with it, or remove the folder")
 
 

@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     LOOK = 6  # the samples by which a partition is judged on the way
     LABELLED = 7  # labelled samples beside a step's batch, at (step, repetition)
     SAMPLER = 8  # what disturbs a player whose optimiser samples, at (step, turn, repetition, mover)
+    START = 9  # the seed of one of several starts, at (start,)
 
 
 def generator(device: torch.device | str, seed: int, purpose: Purpose, *place: int) -> torch.Generator:
@@ -31,8 +32,8 @@ def generator(device: torch.device | str, seed: int, purpose: Purpose, *place: i
     return torch.Generator(device).manual_seed(int(word[0]))
 
 
-def seed_of(seed: int, attempt: int) -> int:
-    """The seed that an attempt at the run of `seed` plays with: attempt 0 with its own, each later one with another."""
-    if attempt == 0:
+def seed_of(seed: int, number: int, purpose: Purpose = Purpose.ATTEMPT) -> int:
+    """The seed of an attempt at the run of `seed`, or of a start: number 0 has the run's own, all others another."""
+    if number == 0:
         return seed
-    return int(np.random.SeedSequence((seed, Purpose.ATTEMPT, attempt)).generate_state(1, np.uint32)[0])
+    return int(np.random.SeedSequence((seed, purpose, number)).generate_state(1, np.uint32)[0])

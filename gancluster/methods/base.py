@@ -177,13 +177,17 @@ class Preset(NamedTuple):
 
 
 class Method(ABC):
-    """A game of adversarial clustering. Subclasses describe it; see `clustergan.py` for one that is complete."""
+    """A game of adversarial clustering. Subclasses describe it; see `clustergan.py` for one that is complete.
+
+    `ranked_by`: the log's column by which several starts are ranked, the lowest first (`--starts`); it sees no label.
+    """
 
     name: ClassVar[str]
     semi_supervised: ClassVar[bool] = False  # whether it can learn from some labels
     paper: ClassVar[str]
     config_type: ClassVar[type[Config]]
     encoder: ClassVar[str]  # the player that embeds data; its batch norm is calibrated on them before it is used
+    ranked_by: str | None = None  # none, unless the method sets one for its options
 
     def __init__(self, config: Any, task: Task) -> None:
         self.config = config

@@ -71,6 +71,10 @@ class CatGAN(base.Method):
     encoder: ClassVar[str] = "discriminator"
     config: Config
 
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__(config, task)
+        self.ranked_by = "discriminator.consistency" if config.consistency_weight else None
+
     # The players and their turns --------------------------------------------------------------------------------------
 
     def players(self) -> Modules:

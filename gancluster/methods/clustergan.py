@@ -120,8 +120,8 @@ class ClusterGAN(base.Method):
             if getattr(config, option) < task.n_clusters:
                 flag, what = "--" + option.replace("_", "-"), f"less than the {task.n_clusters} clusters"
                 raise UserError(f"{flag} {getattr(config, option)} is {what}, which all need a place: raise {flag}")
-        self.critic = critics.named(config.critic)
-        self.table = codes.block_table(task.n_clusters, config.code_size)
+        self.critic, self.table = critics.named(config.critic), codes.block_table(task.n_clusters, config.code_size)
+        self.ranked_by = "clusterer.inconsistency" if config.consistency else None
         with torch.device("meta"):
             self.prototypes = self.players()
 

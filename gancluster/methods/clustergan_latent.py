@@ -103,6 +103,7 @@ class ClusterGANLatent(base.Method):
         super().__init__(config, task)
         self.k = task.n_clusters
         self.critic = critics.named(config.critic, by_noise=True)
+        self.ranked_by = "generator.consistency" if config.consistency_weight else None
 
     # The players and their turns --------------------------------------------------------------------------------------
 

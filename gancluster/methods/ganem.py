@@ -114,6 +114,7 @@ class GANEM(base.Method):
         super().__init__(config, task)
         self.k = task.n_clusters
         self.critic = critics.named(config.critic or "ns-gan", by_noise=True)  # the units' turns are those of ns-gan
+        self.ranked_by = "encoder.consistency" if config.consistency_weight else None
         self.begins_with_w = config.warmup_epochs > 0 or task.n_labels > 0  # E has something to say from the outset
         for option in ("m_batch_size", "e_batch_size"):
             size, flag = getattr(config, option), "--" + option.replace("_", "-")

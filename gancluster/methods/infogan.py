@@ -111,6 +111,7 @@ class InfoGAN(base.Method):
             )
         self.critic = critics.named(config.critic, by_noise=True)
         self.norm = self.trunk_norm()
+        self.ranked_by = "discriminator.consistency" if config.consistency_weight else None
 
     def trunk_norm(self) -> info_gan.Norm:
         """Batch norm or none; `UserError` where batch norm is asked for and D bounded."""

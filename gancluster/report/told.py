@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gancluster import metrics
+from gancluster import lottery, metrics
 from gancluster.data.dataset import Dataset
 from gancluster.groups import Group
 from gancluster.report import page
@@ -25,7 +25,7 @@ PICTURES = {
     "generated": "What the generator draws: a row a cluster.",
     "losses": "Every loss term, a panel a player.",
 }
-REQUESTED = ("method", "preset", "dataset", "split", "n_samples", "n_clusters", "n_labels", "seed", "version")
+REQUESTED = ("method", "preset", "dataset", "split", "n_samples", "n_clusters", "n_labels", "starts", "seed", "version")
 
 
 def of_run(run: Run, group: Group, dataset: Dataset | None) -> list[page.Section]:
@@ -34,7 +34,8 @@ def of_run(run: Run, group: Group, dataset: Dataset | None) -> list[page.Section
     clusters = by_the_papers_rule(arrays)
     shown = drawn_among(len(clusters), SHOWN)
     looks = points(arrays, clusters, shown, dataset, sprites(dataset, shown))
-    return [seeds(group), *ailing(run), looks, *found(run, arrays, clusters, dataset), asked(run), commands(run)]
+    outcome = [seeds(group), *tried(run), *ailing(run)]
+    return [*outcome, looks, *found(run, arrays, clusters, dataset), asked(run), commands(run)]
 
 
 def ailing(run: Run) -> list[page.Section]:
@@ -45,6 +46,20 @@ def ailing(run: Run) -> list[page.Section]:
     since = f"since {diagnosis['phase']}, epoch {diagnosis['epoch']}"
     signs = page.Table("Collapsed", ["sign"], [[Cell(sign, kind="bad")] for sign in diagnosis["signs"]], since)
     return [signs, page.Commands("Worth a try", diagnosis["commands"])]
+
+
+def tried(run: Run) -> list[page.Section]:
+    """The starts that the run is the best of, and what they came to where they were ranked; nothing of a single one."""
+    rows, blank = list[list[Cell]](), Cell("–", kind="quiet")
+    for one in run.result().get("starts", []):
+        score = Cell("FAILED", kind="bad", more=one.get("failed", ""))
+        score = score if one["score"] is None else Cell(f"{one['score']:.4g}", one["score"])
+        found = one.get("scores")
+        measured = [Cell(f"{found[key]:.3f}", found[key]) if found else blank for key in SCORES]
+        choice = Cell("trained on" if one["chosen"] else "")
+        rows.append([Cell(str(one["seed"]), one["seed"]), score, *measured, choice])
+    columns = ["seed", "score without labels", *SCORES.values(), ""]
+    return [page.Table("Starts", columns, rows, lottery.in_a_line(run.result()))] if rows else []
 
 
 def found(
