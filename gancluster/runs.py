@@ -244,11 +244,11 @@ class Run:
 
     def dropped(self) -> list[dict[str, Any]]:
         """Attempts given up after a collapse, in order: `attempt`, `phase`, `epoch`, `seconds` so far, `symptoms`."""
-        return _records(self.folder / "restarts.json", "dropped")
+        return _records(self.folder / "restarts.json", "dropped", {"seconds"})
 
     def tried(self) -> list[dict[str, Any]]:
         """The starts ranked so far, in order: `seed`, `score`, `chosen`, where (`phase`, `epoch`), `seconds` so far."""
-        return _records(self.folder / "starts.json", "tried")
+        return _records(self.folder / "starts.json", "tried", {"seed", "score", "chosen", "seconds"})
 
     @property
     def is_begun(self) -> bool:
@@ -329,11 +329,11 @@ def _json(path: Path, missing: str) -> dict[str, Any]:
     return {str(key): value for key, value in all_plain(content).items()}
 
 
-def _records(path: Path, name: str) -> list[dict[str, Any]]:
-    """The list called `name` in a file, empty where there is no file."""
+def _records(path: Path, name: str, keys: set[str]) -> list[dict[str, Any]]:
+    """The list called `name` in a file, of objects that have these keys; empty where there is no file."""
     found = _json(path, "").get(name) if path.exists() else []
-    if not isinstance(found, list):
-        raise RunError(f"{path} is damaged (no list): remove the folder and train again")
+    if not isinstance(found, list) or not all(isinstance(one, dict) and keys <= one.keys() for one in found):
+        raise RunError(f"{path} is damaged (no list of {name}): remove the folder and train again")
     return found
 
 

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from games import Duel, outcome, points
 
-from gancluster import lottery, metrics, registry
-from gancluster.attempts import batches_of, begin
+from gancluster import doctor, lottery, metrics, registry
+from gancluster.attempts import batches_of, begin, method_of
 from gancluster.data.dataset import Dataset
 from gancluster.engine.play import Moment
 from gancluster.engine.randomness import Purpose, seed_of
-from gancluster.errors import Interrupted, UserError
+from gancluster.errors import Interrupted, RunError, UserError
 from gancluster.methods import base
 from gancluster.methods.base import Modules, Phase, Turn
 from gancluster.optim import Adam, Linear
@@ -218,6 +218,14 @@ def test_stopped_at_any_step_it_comes_to_the_same_bytes(
     assert lottery.partitions(run).keys() == lottery.partitions(best_of_4).keys()
 
 
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"tried": 3}', '{"tried": [3]}', '{"tried": [{"seed": 1}]}'])
+def test_a_damaged_record_is_named(tmp_path: Path, content: str) -> None:
+    run = placed(tmp_path, 2)
+    (run.folder / "starts.json").write_text(content)
+    with pytest.raises(RunError, match=r"starts\.json is damaged .*: remove the folder and train again"):
+        train(run, points())
+
+
 @pytest.mark.parametrize(
     ("method", "asked", "options", "text"),
     [
@@ -259,6 +267,12 @@ def test_without_labels_there_are_scores_of_the_method_alone(tmp_path: Path) -> 
     assert "starts_mean" not in result
     assert all("scores" not in one for one in result["starts"])
     assert "ACC" not in lottery.in_a_line(result)
+
+
+def test_a_diagnosis_advises_more_starts(tmp_path: Path) -> None:
+    run = placed(tmp_path, 3, start_epochs=2)
+    (line,) = doctor.commands(method_of(run.request), run.request)
+    assert {"--starts 6", "--start-epochs 2"} <= {f"--{part.strip()}" for part in line.split("--")}
 
 
 @pytest.mark.parametrize(
