@@ -16,13 +16,13 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from roofline import now
 
 from gancluster import registry
 from gancluster.data.batches import Batches
@@ -49,9 +49,9 @@ def measure(name: str, samples: int, batch: int, seeds: int, steps: int, threads
     taken = []
     moments = play_together(games, plain if seeds == 1 else stacked)
     for _ in range(steps):
-        started = time.perf_counter()
+        started = now()
         list(islice(moments, 1))
-        taken.append(time.perf_counter() - started)
+        taken.append(now() - started)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     speed = seeds * batch / statistics.median(taken[1:])
     return {"samples_per_second": speed, "stored_mb": inputs.nbytes / MB, "peak_mb": peak / MB}

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from roofline import counted, peak
+from roofline import counted, now, peak
 from scipy.stats import mannwhitneyu
 
 from gancluster import registry
@@ -67,13 +66,13 @@ def measure(game: str, seeds: int, asked: argparse.Namespace) -> dict[str, Any]:
     taken: dict[str, list[float]] = {way: [] for way in ways}
     for repeat in range(asked.repeats + 1):
         for way, moments in playing.items():
-            started = time.perf_counter()
+            started = now()
             for _ in islice(moments, asked.steps):
                 pass
             if asked.device != "cpu":
                 torch.cuda.synchronize()
             if repeat:
-                taken[way].append(1000 * (time.perf_counter() - started) / asked.steps)
+                taken[way].append(1000 * (now() - started) / asked.steps)
     medians, first = {way: statistics.median(found) for way, found in taken.items()}, taken["one after another"]
     top = peak(asked.device, torch.bfloat16 if bfloat16 else torch.float32)
     return {

@@ -2,13 +2,14 @@
 
 Plays games in one process, in turn: the textbook loop (DataLoader, nn.Module players, torch.optim.Adam, `backward()`,
 `autograd.grad(create_graph=True)` for the penalty, `.item()` on every loss) and this package's engine, plain and
-compiled. Networks, losses, batch and threads are the same; all play the game itself, without its warm-up. Prints
-milliseconds a step (median over repeats), how many times the textbook's speed that is (median of pairs), what the first
-steps cost (compiling), and which share of the matrix products' peak, measured in the same run, a step reaches.
+compiled, in each precision asked for. Networks, losses, batch and threads are the same; all play the game itself,
+without its warm-up. Prints milliseconds a step (median over repeats), how many times the textbook's speed that is
+(median of pairs), what the first steps cost (compiling), and which share of the matrix products' peak in its precision,
+measured in the same run, a step reaches.
 
     python benchmarks/training.py [--games clustergan:digits ganem:mnist …] [--data-dir DIR] [--preset default]
-                                  [--device cpu] [--engines plain compiled] [--repeats 7] [--steps 20] [--threads 1]
-                                  [--output training.json]
+                                  [--device cpu] [--engines plain compiled] [--precisions float32 bfloat16]
+                                  [--repeats 7] [--steps 20] [--threads 1] [--output training.json]
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
-from roofline import GAMES, counted, peak
+from roofline import GAMES, counted, now, peak
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -33,7 +34,7 @@ from gancluster.critics import R1, Inputs
 from gancluster.data import catalogue
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
-from gancluster.engine.device import machine
+from gancluster.engine.device import Precision, machine
 from gancluster.engine.game import Game
 from gancluster.engine.play import play
 from gancluster.engine.ways import ALONE, Way
@@ -102,25 +103,29 @@ def _follow(average: torch.nn.Module, module: torch.nn.Module, rate: float) -> N
         slow.lerp_(fast, rate)
 
 
-def engine(method: Method, batches: Batches, way: Way) -> Iterator[None]:
+def engine(method: Method, batches: Batches, way: Way, precision: Precision) -> Iterator[None]:
     """Steps of the package's engine."""
-    for _ in play(Game(method, batches, seed=0), ALONE[way]):
+    for _ in play(Game(method, batches, seed=0, bfloat16=precision == "bfloat16"), ALONE[way]):
         yield
 
 
-def measure(name: str, dataset: Dataset, engines: list[Way], options: argparse.Namespace) -> dict[str, Any]:
+def measure(name: str, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
     """Milliseconds a step of all loops, measured in turn after a stretch of each that does not count."""
     method, task = registry.find("methods", name), task_of(dataset, None)
     config, batches = configure(method, task, options.preset, ITSELF[name]), Batches(dataset, options.device)
     one = Game(method(config, task), batches, seed=0)
     loops = {"textbook": textbook(method(config, task), batches)}
-    loops |= {way: engine(method(config, task), batches, way) for way in engines}
-    first = {loop: _seconds(steps, 2 * len(one.phases[0].rounds)) for loop, steps in loops.items()}
+    precisions: dict[str, Precision] = {"textbook": "float32"}
+    for precision, way in product(options.precisions, options.engines):
+        loops[loop := f"{way}, {precision}"] = engine(method(config, task), batches, way, precision)
+        precisions[loop] = precision
+    first = {loop: _seconds(steps, 2 * len(one.phases[0].rounds), time.perf_counter) for loop, steps in loops.items()}
     taken: dict[str, list[float]] = {loop: [] for loop in loops}
     for _ in range(options.repeats):
         for loop, steps in loops.items():
             taken[loop].append(1000 * _seconds(steps, options.steps) / options.steps)
     flops, medians = counted(one).flops, {loop: statistics.median(found) for loop, found in taken.items()}
+    peaks = {precision: peak(options.device, getattr(torch, precision)) for precision in {*precisions.values()}}
     return {
         "game": f"{name} on {dataset.name}, preset {options.preset}, batch {one.phases[0].batch_size}",
         "first_steps_seconds": first,
@@ -130,18 +135,19 @@ def measure(name: str, dataset: Dataset, engines: list[Way], options: argparse.N
             for loop, found in taken.items()
         },
         "gflop_a_step": flops / 1e9,
-        "gflops": {loop: flops / ms / 1e6 for loop, ms in medians.items()},
+        "peak_gflops": {precision: found / 1e9 for precision, found in peaks.items()},
+        "share_of_peak": {loop: 1000 * flops / ms / peaks[precisions[loop]] for loop, ms in medians.items()},
         "all": taken,
     }
 
 
-def _seconds(steps: Iterator[None], n: int) -> float:
-    started = time.perf_counter()
+def _seconds(steps: Iterator[None], n: int, now: Callable[[], float] = now) -> float:
+    started = now()
     for _ in islice(steps, n):
         pass
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - started
+    return now() - started
 
 
 def main() -> None:
@@ -151,6 +157,7 @@ def main() -> None:
     parser.add_argument("--preset", default="default")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--engines", nargs="+", choices=ALONE, default=["plain", "compiled"])
+    parser.add_argument("--precisions", nargs="+", choices=get_args(Precision), default=["float32"])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
@@ -160,14 +167,14 @@ def main() -> None:
     results = []
     for name, source in (game.split(":") for game in options.games):
         dataset = catalogue.load(source, catalogue.data_folder(options.data_dir)).unlabelled()
-        found = measure(name, dataset, options.engines, options) | {"peak_gflops": peak(options.device) / 1e9}
-        results.append(found)
-        print(f"{found['game']}: {found['gflop_a_step']:.2f} GFLOP a step")
+        results.append(found := measure(name, dataset, options))
+        peaks = ", ".join(f"{top:.0f} GFLOP/s in {precision}" for precision, top in found["peak_gflops"].items())
+        print(f"{found['game']}: {found['gflop_a_step']:.2f} GFLOP a step; peak {peaks}")
         for loop, ms in found["ms_a_step"].items():
-            times, share = found["times_textbook"][loop], found["gflops"][loop] / found["peak_gflops"]
+            times, share = found["times_textbook"][loop], found["share_of_peak"][loop]
             first = found["first_steps_seconds"][loop]
             print(
-                f"  {loop:9} {ms:7.1f} ms, {times:.2f} x textbook, {share:4.0%} of peak; first steps {first:.0f} s",
+                f"  {loop:18} {ms:7.1f} ms, {times:.2f} x textbook, {share:4.0%} of peak; first steps {first:.0f} s",
                 flush=True,
             )
     report = {"machine": machine(torch.device(options.device)), "threads": options.threads, "games": results}

@@ -79,15 +79,15 @@ def the_fastest(title: str, seconds: dict[str, float], tell: Tell) -> str:
     return best
 
 
-def rehearsed(games: Sequence[Game], slopes: Slopes) -> float:
+def rehearsed(games: Sequence[Game], slopes: Slopes, now: Callable[[], float] = time.perf_counter) -> float:
     """Seconds that a step's slopes take: median of `TRIALS` after one that does not count."""
     device, taken = games[0].device, []
     for _ in range(TRIALS + 1):
-        started = time.perf_counter()
+        started = now()
         rehearse(games, slopes)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        taken.append(time.perf_counter() - started)
+        taken.append(now() - started)
     return median(taken[1:]) / len(games[0].phases[games[0].state.phase].rounds)
 
 
