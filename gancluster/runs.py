@@ -29,6 +29,7 @@ from gancluster.plain import all_plain
 
 FORMAT = 1
 NOT_IN_KEY = {"source", "features", "command", "drawn_by"}  # the data, told by their hash, and how the run was asked
+YOUNGER = {"starts": 1, "start_epochs": None}  # fields that keys do not have where they say nothing new
 
 Status = Literal["finished", "failed", "unfinished"]
 Row = dict[str, float | int | str]
@@ -77,7 +78,7 @@ class Request(BaseModel):
     @property
     def key(self) -> str:
         """Hash of all that can change the result: equal keys, equal results (on one kind of processor)."""
-        excluded = NOT_IN_KEY if self.starts > 1 else NOT_IN_KEY | {"starts", "start_epochs"}
+        excluded = NOT_IN_KEY | {name for name, usual in YOUNGER.items() if getattr(self, name) == usual}
         return hashlib.sha256(self.model_dump_json(exclude=excluded).encode()).hexdigest()
 
     @property

@@ -41,6 +41,8 @@ OTHER: dict[str, Any] = {
     "together": 4,
     "snapshots": 3,
     "restarts": 1,
+    "starts": 5,
+    "start_epochs": 3,
 }
 
 
