@@ -41,8 +41,9 @@ class BatchNorm(nn.Module):
         return pooled(means, variances, sizes / sizes.sum())
 
     def forward(self, x: Tensor) -> Tensor:
+        """In the weights' type, and back: stacked, `F.batch_norm` has no slope for inputs of another one."""
         if self.weight is not None and self.training and self.gather is None:
-            return F.batch_norm(x, None, None, self.weight, self.bias, training=True)
+            return F.batch_norm(x.to(self.bias), None, None, self.weight, self.bias, training=True).to(x)
         mean, var = self.statistics(x.to(self.bias)) if self.training else (self.mean, self.var)
         row = (1, -1, *[1] * (x.ndim - 2))
         if self.weight is None:
@@ -50,7 +51,7 @@ class BatchNorm(nn.Module):
         if self.training:  # F.batch_norm has no slope in statistics that it is given
             scale = self.weight * (var + 1e-5).rsqrt()
             return (x * scale.view(row) + (self.bias - mean * scale).view(row)).to(x)
-        return F.batch_norm(x, mean, var, self.weight, self.bias)
+        return F.batch_norm(x.to(self.bias), mean, var, self.weight, self.bias).to(x)
 
 
 def pooled(means: Tensor, variances: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:

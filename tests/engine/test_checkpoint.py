@@ -90,6 +90,14 @@ def test_saved_and_loaded_a_game_is_what_it_was(tmp_path: Path, monkeypatch: pyt
     assert everything(after) == everything(before)
 
 
+def test_losses_in_bfloat16_are_kept_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
+    before, after = stopped(), game(duel(rare_term=True))
+    before.state.pending = {name: [v.bfloat16() for v in some] for name, some in before.state.pending.items()}
+    checkpoint.save(before, tmp_path / "c")
+    checkpoint.load(after, tmp_path / "c")
+    assert everything(after) == everything(before)
+
+
 def test_equal_states_are_equal_bytes(tmp_path: Path) -> None:
     one = stopped()
     checkpoint.save(one, tmp_path / "a")

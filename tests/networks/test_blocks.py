@@ -217,3 +217,14 @@ def test_reading_out_is_linear_regression_and_shrinks_with_the_ridge(normed: boo
     read_out(shrunk, features, targets, ridge=1.0)
     assert (shrunk(features).std(0) < exact(features).std(0)).all()
     assert torch.allclose(shrunk(features).mean(0), targets.mean(0), atol=1e-3)
+
+
+def test_batch_norms_that_are_stacked_have_the_slopes_of_each_in_bfloat16() -> None:
+    norm, inputs = BatchNorm(3), torch.randn(2, 8, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
+
+    def slope(weight: Tensor, x: Tensor) -> Tensor:
+        return torch.func.grad(lambda x: functional_call(norm, {"weight": weight}, x).float().pow(3).sum())(x)
+
+    weights = torch.tensor([[1.0, 2.0, 3.0], [0.5, 1.0, 2.0]])
+    alone = torch.stack([slope(*each) for each in zip(weights, inputs, strict=True)])
+    torch.testing.assert_close(torch.func.vmap(slope)(weights, inputs), alone)
