@@ -60,7 +60,8 @@ class Config(base.Config):
 
     gan: bool = Field(True, description="play against D and G (Eq. 2); off: the paper's first ablation")
     critic: str = Field("r1", description=critics.HELP + "; printed: gan, which saturates; paper: ns-gan")
-    adversarial_weight: float = Field(1.0, ge=0, description="weight of C's adversarial loss")
+    adversarial_weight: float = Field(1.0, ge=0, description="weight of C's adversarial loss until half of training")
+    adversarial_weight_end: float = Field(0.0, ge=0, description="extension: its weight at the end (linear between)")
     warp_discriminator: bool = Field(True, description="extension: D sees warped samples, true and generated alike")
     pairs_weight: float = Field(1.0, ge=0, description="extension: weight of C's loss on generated samples' codes")
 
@@ -218,11 +219,11 @@ class ClusterGAN(base.Method):
         if c.gan:
             pair = self.real_pair(code, batch.inputs, noise, clock)
             real = nets["discriminator"](*pair, noise.discriminator[0])
-            terms["adversarial"] = c.adversarial_weight * self.critic.generator_loss(-real)
+            weight = c.adversarial_weight + (c.adversarial_weight_end - c.adversarial_weight) * clock.ramp(0.5, 1.0)
+            terms["adversarial"] = weight * self.critic.generator_loss(-real)
         if c.consistency:
             watched["inconsistency"] = self.consistency_loss(nets, code, batch, noise)
-            ramp = clock.ramp(0.0, c.consistency_ramp)
-            terms["consistency"] = c.consistency_weight * ramp * watched["inconsistency"]
+            terms["consistency"] = c.consistency_weight * clock.ramp(0.0, c.consistency_ramp) * watched["inconsistency"]
         if c.gan and c.pairs_weight:
             generated = self.augment(self.generated(nets, noise, clock), noise.warps[1])
             terms["pairs"] = c.pairs_weight * codes.cross_entropy(C(generated, noise.clusterer[2]), noise.codes)
@@ -313,6 +314,7 @@ class ClusterGAN(base.Method):
             "warm-up": c.warmup_epochs > 0,
             "k-means start": c.warmup_epochs > 0 and c.start == "k-means",
             f"critic {c.critic}": c.gan and c.critic not in ("gan", "ns-gan"),
+            "fading game": c.gan and c.adversarial_weight_end != c.adversarial_weight,
             "separate noise": c.gan and c.separate_noise,
             "warped discriminator": c.gan and c.warp_discriminator,
             "generated pairs": c.gan and c.pairs_weight > 0,
@@ -333,16 +335,13 @@ class ClusterGAN(base.Method):
             | {"entropy_weight": 1.0, "entropy_from": 0.0, "schedule": "threshold"}
             | {"consistency_weight": 100 / task.n_clusters, "consistency_ramp": 0.0}
             | {"warp": 0.5 if colour else 0.0, "shift_only": True, "noise": 0.15}  # 0.5: two pixels of 32
-            | {"separate_noise": False, "warp_discriminator": False, "pairs_weight": 0.0}
+            | {"adversarial_weight_end": 1.0, "separate_noise": False, "warp_discriminator": False, "pairs_weight": 0.0}
             | {"teacher": False, "warmup_epochs": 0}
         )
         batch = max(100, task.n_samples // 20)
         smoke = {"epochs": 2, "warmup_epochs": 1, "batch_size": batch, "warmup_batch_size": batch}
         return {
-            "default": Preset(
-                "our recipe and extensions: ACC .975 in four CPU minutes; `gancluster train clustergan --dataset usps`",
-                default,
-            ),
+            "default": Preset("our recipe, with extensions; `gancluster train clustergan --dataset usps`", default),
             "paper": Preset(
                 "as printed, but corrected; needs a GPU; `gancluster train clustergan --preset paper`", paper
             ),

@@ -100,6 +100,14 @@ def test_ablations_remove_their_terms(options: dict[str, Any], terms: set[str]) 
     assert set(clusterer_loss(0.9, **options).terms) == terms
 
 
+def test_the_game_fades_in_the_second_half() -> None:
+    def adversarial(progress: float, end: float) -> float:
+        return float(clusterer_loss(progress, adversarial_weight=1.0, adversarial_weight_end=end).terms["adversarial"])
+
+    shares = [adversarial(t, end=0.0) / adversarial(t, end=1.0) for t in (0.0, 0.5, 0.75, 1.0)]
+    assert shares == pytest.approx([1, 1, 0.5, 0], abs=1e-5)
+
+
 def test_entropy_begins_and_consistency_grows_when_asked() -> None:
     losses = {t: clusterer_loss(t, entropy_from=0.5, consistency_ramp=0.5).terms for t in (0.0, 0.25, 0.5, 0.75)}
     assert [float(losses[t]["entropy"]) > 0 for t in losses] == [False, False, True, True]
@@ -208,7 +216,8 @@ def test_the_papers_preset_is_what_is_printed(kind: str) -> None:
     assert (config.lr, config.lr_end, config.batch_size, config.code_size) == (1e-4, 1e-5, 100, 100)
     assert (config.code_noise, config.code_noise_end, config.schedule) == (0.5, 0.1, "threshold")
     assert config.consistency_weight * task.n_clusters / config.code_size == 1  # of Eq. 7's own sum
-    assert (config.adversarial_weight, config.entropy_weight, config.entropy_from) == (1, 1, 0)
+    assert config.adversarial_weight == config.adversarial_weight_end == 1
+    assert (config.entropy_weight, config.entropy_from) == (1, 0)
     assert (config.warp > 0) == (kind == "colour images")
     assert (config.form, config.critic, config.networks) == ("corrected", "ns-gan", "triple-gan")
 
