@@ -18,7 +18,7 @@ from gancluster.runs import Request
 CRITICS = ("wgan-gp", "sn-gan", "r1")  # that bound D's slope, the first that the game takes is advised
 FACTORS = {"adversarial_weight": 0.1, "info_weight": 3.0, "class_weight": 3.0}  # by which a weight is changed
 USUAL = {"split": "all", "limit": None, "features": None, "n_labels": 0, "seed": 0}
-USUAL |= {"starts": 1, "start_epochs": None}  # if not asked for
+USUAL |= {"starts": 1, "rank_after": None}  # if not asked for
 
 
 def diagnosis(method: Method, request: Request, rows: Sequence[Row], reason: str = "") -> dict[str, Any] | None:

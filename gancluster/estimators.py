@@ -214,7 +214,7 @@ def of(name: str) -> type[Clusterer]:
 
 def _parameters(method: type[Method] | type[Fit]) -> list[Parameter]:
     """What can be said beside `n_clusters`: how to train, then the method's options."""
-    games = ["device", "precision", "restarts", "starts", "start_epochs"]
+    games = ["device", "precision", "restarts", "starts", "rank_after"]
     asked = ["threads", *(games if issubclass(method, Method) else [])]
     asked = ["preset", *["labels"] * method.semi_supervised, *asked]
     training = [(name, TrainOptions.model_fields[name]) for name in asked]

@@ -31,10 +31,10 @@ SHARE = 4  # the place is a quarter of the way through the game that has a score
 ADOPTED = ("threads.json", "log.csv", "snapshots.npz", "start.npz", "checkpoint.safetensors")
 
 
-def refuse(method: Method, starts: int, start_epochs: int | None, restarts: int) -> None:
+def refuse(method: Method, starts: int, rank_after: int | None, restarts: int) -> None:
     """`UserError` for what cannot be asked of starts."""
-    if starts == 1 and start_epochs is not None:
-        raise UserError(f"--start-epochs {start_epochs} is where several starts are ranked: add --starts 5, say")
+    if starts == 1 and rank_after is not None:
+        raise UserError(f"--rank-after {rank_after} is where several starts are ranked: add --starts 5, say")
     if starts > 1 and restarts:
         raise UserError("--starts keeps the best of several starts, --restarts begins a single one anew: leave out one")
     if starts > 1 and method.ranked_by is None:
@@ -74,7 +74,7 @@ def is_there(attempt: Attempt) -> bool:
 
     The first that is so many epochs on from where scores began, as the request says, else a quarter of those planned.
     """
-    game, rows, wanted = attempt.game, attempt.rows, attempt.run.request.start_epochs
+    game, rows, wanted = attempt.game, attempt.rows, attempt.run.request.rank_after
     scored = [i for i, row in enumerate(rows) if game.method.ranked_by in row]
     if game.is_over or not scored:
         return game.is_over

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from gancluster import __version__, atomic
 from gancluster.data import reading
@@ -29,7 +29,7 @@ from gancluster.plain import all_plain
 
 FORMAT = 1
 NOT_IN_KEY = {"source", "features", "command", "drawn_by"}  # the data, told by their hash, and how the run was asked
-YOUNGER = {"starts": 1, "start_epochs": None}  # fields that keys do not have where they say nothing new
+YOUNGER = {"starts": 1, "rank_after": None}  # fields that keys do not have where they say nothing new
 
 Status = Literal["finished", "failed", "unfinished"]
 Row = dict[str, float | int | str]
@@ -72,7 +72,7 @@ class Request(BaseModel):
     snapshots: int = 0
     restarts: int = 0
     starts: int = 1
-    start_epochs: int | None = None
+    rank_after: int | None = Field(None, validation_alias=AliasChoices("rank_after", "start_epochs"))
     command: str = ""
 
     @property

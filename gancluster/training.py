@@ -32,7 +32,7 @@ from gancluster.methods.base import Config, Fit, Method, Task
 from gancluster.runs import Request, Run
 
 KEPT = {"features", "split", "limit", "seed", "precision", "threads", "engine", "together", "snapshots", "restarts"}
-KEPT |= {"starts", "start_epochs"}
+KEPT |= {"starts", "rank_after"}
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -73,7 +73,7 @@ class TrainOptions(BaseModel):
     starts: int = Field(
         1, ge=1, description="so many short starts, of which the best by the method's own loss, without labels, goes on"
     )
-    start_epochs: int | None = Field(
+    rank_after: int | None = Field(
         None, ge=1, description="epochs of the game after which starts are ranked (default: a quarter of it)"
     )
 
@@ -129,7 +129,7 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
         _refuse_play(made, options)
     else:
         check_batches(made.phases(), len(dataset))
-        lottery.refuse(made, options.starts, options.start_epochs, options.restarts)
+        lottery.refuse(made, options.starts, options.rank_after, options.restarts)
         refuse(options.engine, str(device.pick(options.device)), options.together, options.threads)
     common = Request(
         method=name,
@@ -153,7 +153,7 @@ def _refuse_play(method: Fit, options: TrainOptions) -> None:
     if not options.threads:
         raise UserError(f"{method.name} has no steps to measure: give --threads 1, say")
     usual = {"snapshots": 0, "restarts": 0, "precision": "float32", "engine": "plain", "together": 1, "starts": 1}
-    for option, value in options.model_dump(include={*usual, "device", "start_epochs"}).items():
+    for option, value in options.model_dump(include={*usual, "device", "rank_after"}).items():
         if value not in (usual.get(option), "auto", "cpu"):
             asked = f"--{option.replace('_', '-')} {value}"
             raise UserError(f"{method.name} is fitted in one go, by the processor: leave out {asked}")

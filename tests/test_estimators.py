@@ -30,7 +30,7 @@ from gancluster.errors import Interrupted
 from gancluster.estimators import GANEM, SCLS, ClusterGAN, KMeans
 from gancluster.report import pictures
 from gancluster.runs import Run, every
-from gancluster.training import assign, trained
+from gancluster.training import TrainOptions, assign, trained
 
 IMAGES = load_digits().images[:300].astype(np.uint8) * 15
 NEW = load_digits().images[300:320].astype(np.uint8) * 15
@@ -249,6 +249,11 @@ def test_a_semi_supervised_method_learns_from_so_many_labels_as_it_is_told_to() 
 
 
 # One class a method ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", registry.BUILT_IN["methods"])
+def test_no_option_of_a_method_has_the_name_of_one_of_training(name: str) -> None:
+    assert not TrainOptions.model_fields.keys() & registry.find("methods", name).config_type.model_fields.keys()
 
 
 @pytest.mark.parametrize("name", registry.BUILT_IN["methods"])

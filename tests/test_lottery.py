@@ -111,7 +111,7 @@ def test_seeds_of_starts_and_of_attempts_differ() -> None:
 def test_starts_are_ranked_a_quarter_through_the_game_or_where_asked(
     tmp_path: Path, epochs: int, asked: int | None, place: int
 ) -> None:
-    run = placed(tmp_path, 2, epochs=epochs, start_epochs=asked)
+    run = placed(tmp_path, 2, epochs=epochs, rank_after=asked)
     assert train(run, points())["status"] == "finished"
     assert [(one["phase"], one["epoch"]) for one in run.tried()] == [("duel", place)] * 2
     assert len(run.log()) == 2 + epochs
@@ -120,9 +120,9 @@ def test_starts_are_ranked_a_quarter_through_the_game_or_where_asked(
 def test_one_start_is_what_it_always_was(tmp_path: Path) -> None:
     """Its key is that of a request from before there were several."""
     run = placed(tmp_path, 1)
-    content = run.request.model_dump_json(exclude=NOT_IN_KEY | {"starts", "start_epochs"})
+    content = run.request.model_dump_json(exclude=NOT_IN_KEY | {"starts", "rank_after"})
     assert run.request.key == hashlib.sha256(content.encode()).hexdigest()
-    others = [placed(tmp_path, starts, start_epochs=epochs) for starts, epochs in ((5, None), (5, 1), (6, 1))]
+    others = [placed(tmp_path, starts, rank_after=epochs) for starts, epochs in ((5, None), (5, 1), (6, 1))]
     assert len({one.request.key for one in [run, *others]}) == 4
     assert not {"starts", "starts_mean"} & train(run, points()).keys()
     assert not [path for path in run.folder.iterdir() if path.name.startswith("starts")]
@@ -232,9 +232,9 @@ def test_a_damaged_record_is_named(tmp_path: Path, content: str) -> None:
         ("duel", {"starts": 2}, {}, "duel, as it is configured, has no loss that ranks starts without labels"),
         ("clustergan", {"starts": 2}, {"consistency": False}, "clustergan, as it is configured, has no loss"),
         ("drawn", {"starts": 2, "restarts": 1}, {}, "leave out one"),
-        ("drawn", {"start_epochs": 2}, {}, "--start-epochs 2 is where several starts are ranked: add --starts"),
+        ("drawn", {"rank_after": 2}, {}, "--rank-after 2 is where several starts are ranked: add --starts"),
         ("kmeans", {"starts": 2}, {}, "kmeans is fitted in one go, by the processor: leave out --starts 2"),
-        ("kmeans", {"start_epochs": 2}, {}, "leave out --start-epochs 2"),
+        ("kmeans", {"rank_after": 2}, {}, "leave out --rank-after 2"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(
@@ -270,9 +270,9 @@ def test_without_labels_there_are_scores_of_the_method_alone(tmp_path: Path) -> 
 
 
 def test_a_diagnosis_advises_more_starts(tmp_path: Path) -> None:
-    run = placed(tmp_path, 3, start_epochs=2)
+    run = placed(tmp_path, 3, rank_after=2)
     (line,) = doctor.commands(method_of(run.request), run.request)
-    assert {"--starts 6", "--start-epochs 2"} <= {f"--{part.strip()}" for part in line.split("--")}
+    assert {"--starts 6", "--rank-after 2"} <= {f"--{part.strip()}" for part in line.split("--")}
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ OTHER: dict[str, Any] = {
     "snapshots": 3,
     "restarts": 1,
     "starts": 5,
-    "start_epochs": 3,
+    "rank_after": 3,
 }
 
 

@@ -52,7 +52,7 @@ def test_single_starts_and_best_ones_are_no_group(ask: Ask, places: list[object]
 
 
 @pytest.mark.parametrize(
-    "options", ["--starts 2 --restarts 1", "--start-epochs 3", "--starts 0", "--starts 2 --start-epochs 0"]
+    "options", ["--starts 2 --restarts 1", "--rank-after 3", "--starts 0", "--starts 2 --rank-after 0"]
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_made(
     ask: Ask, places: list[object], tmp_path: Path, options: str
