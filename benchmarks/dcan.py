@@ -18,8 +18,8 @@ from typing import Any
 
 from gancluster.data import catalogue
 from gancluster.data.dataset import Dataset
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, plan, train
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, plan, train
 
 SMALL = {"width": 0.25, "pretrain_epochs": 100, "epochs": 30, "batch_size": 250}  # the recipe's networks and start
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {

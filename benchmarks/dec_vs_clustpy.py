@@ -41,7 +41,7 @@ from gancluster.engine.game import Game
 from gancluster.engine.play import play
 from gancluster.engine.trained import settle
 from gancluster.methods.dec import DEC, Config
-from gancluster.training import task_of
+from gancluster.runs.training import task_of
 
 SIDES = ("gancluster", "clustpy")
 BATCH, LR_PRETRAIN, LR = 256, 1e-3, 1e-4

@@ -19,8 +19,8 @@ from typing import Any
 
 from gancluster.data import catalogue
 from gancluster.data.dataset import Dataset
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, plan, train
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, plan, train
 
 SMALL = {"width": 0.25, "e_steps": 200, "lr_encoder": 2e-4}  # the code's rate moves so narrow an E too little
 

@@ -31,7 +31,7 @@ from gancluster.engine.device import machine
 from gancluster.engine.game import Game
 from gancluster.engine.play import play_together
 from gancluster.engine.slopes import plain, stacked
-from gancluster.training import configure, task_of
+from gancluster.runs.training import configure, task_of
 
 SHAPE = (1, 28, 28)
 MB = 2**20

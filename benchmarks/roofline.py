@@ -33,7 +33,7 @@ from gancluster.engine.game import Game
 from gancluster.engine.play import rehearse
 from gancluster.engine.slopes import plain
 from gancluster.engine.ways import rehearsed
-from gancluster.training import configure, task_of
+from gancluster.runs.training import configure, task_of
 
 GAMES = [
     "clustergan:digits",

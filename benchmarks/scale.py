@@ -22,7 +22,7 @@ from typing import Any
 from gancluster.bench.cluster import Cluster
 from gancluster.bench.executor import News
 from gancluster.bench.worker import Job, Tell
-from gancluster.runs import Request
+from gancluster.runs.run import Request
 
 
 def nap(job: Job, tell: Tell, stop: threading.Event) -> News:

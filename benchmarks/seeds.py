@@ -35,8 +35,8 @@ from gancluster.engine.device import machine
 from gancluster.engine.game import Game
 from gancluster.engine.play import play_together
 from gancluster.engine.slopes import Slopes, compiled, plain, stacked
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, configure, plan, task_of, train, train_together
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, configure, plan, task_of, train, train_together
 
 SMALL, WIDE = "width=0.0625,batch_size=64,epochs=1000", "width=0.5,batch_size=64,epochs=1000"
 GAMES = [

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from gancluster.data import catalogue
 from gancluster.data.dataset import Dataset
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, plan, train
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, plan, train
 
 CLUSTERS = 8  # asked for where a toy has no classes
 

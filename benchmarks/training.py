@@ -39,7 +39,7 @@ from gancluster.engine.game import Game
 from gancluster.engine.play import play
 from gancluster.engine.ways import ALONE, Way
 from gancluster.methods.base import Batch, Clock, Method, Nets
-from gancluster.training import configure, task_of
+from gancluster.runs.training import configure, task_of
 
 LONG = 1000  # epochs: more than will be played
 ITSELF: dict[str, dict[str, Any]] = {

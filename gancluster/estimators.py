@@ -31,18 +31,18 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gancluster import metrics, registry
-from gancluster.attempts import configured, method_of
 from gancluster.data.batches import Batches
 from gancluster.data.catalogue import checked
 from gancluster.data.dataset import Dataset
 from gancluster.data.files import as_inputs, encoded
 from gancluster.engine.trained import Trained
 from gancluster.errors import Interrupted, UserError
-from gancluster.fits import flat
 from gancluster.methods.base import Fit, Method
 from gancluster.metrics.internal import silhouette
-from gancluster.runs import Request, Run
-from gancluster.training import TrainOptions, plan, train, trained, validated
+from gancluster.runs.attempts import configured, method_of
+from gancluster.runs.fits import flat
+from gancluster.runs.run import Request, Run
+from gancluster.runs.training import TrainOptions, plan, train, trained, validated
 
 JUDGED = 2000  # samples that a silhouette is taken of, at most
 AS_PRESET = "preset"  # the default of a method's options

@@ -9,8 +9,8 @@ from games import placed
 from gancluster import registry
 from gancluster.data import catalogue
 from gancluster.data.dataset import Dataset
-from gancluster.runs import Run
-from gancluster.training import train
+from gancluster.runs.run import Run
+from gancluster.runs.training import train
 
 # Equal bytes are promised on a processor only: tests see no GPU unless they are shown one.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")

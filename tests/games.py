@@ -22,8 +22,8 @@ from gancluster.methods import base
 from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.networks.blocks import BatchNorm, calibrate
 from gancluster.optim import Adam, Linear
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, plan
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, plan
 
 N = 24
 TIMES = ("seconds", "snapshot_seconds", "evaluation_seconds", "floor_seconds")

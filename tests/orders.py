@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gancluster.bench.executor import News
 from gancluster.bench.worker import Job, Tell
-from gancluster.runs import Request
+from gancluster.runs.run import Request
 
 WENT = threading.Event()  # set when a job that waited has been stopped
 

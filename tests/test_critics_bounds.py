@@ -20,7 +20,7 @@ from gancluster.methods.base import Task
 from gancluster.methods.clustergan import ClusterGAN
 from gancluster.networks.blocks import BatchNorm, weight_normed
 from gancluster.optim import Tree
-from gancluster.training import configure
+from gancluster.runs.training import configure
 
 NORMALISED = ["frobenius", "sn-gan"]
 BOUNDED = ["wgan", *NORMALISED]

@@ -23,7 +23,7 @@ from gancluster.engine.play import play
 from gancluster.engine.trained import settle
 from gancluster.methods.base import Method
 from gancluster.methods.clustergan import ClusterGAN
-from gancluster.training import TrainOptions, configure, task_of
+from gancluster.runs.training import TrainOptions, configure, task_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")])

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from games import game, placed, points
 
-from gancluster import doctor, monitors
-from gancluster.attempts import method_of
 from gancluster.cli.app import run as command
 from gancluster.data.dataset import Dataset
 from gancluster.engine.play import play
 from gancluster.methods.base import Row
-from gancluster.monitors import COVERAGE, ENTROPY
-from gancluster.runs import Run
-from gancluster.training import train
+from gancluster.runs import doctor, monitors
+from gancluster.runs.attempts import method_of
+from gancluster.runs.monitors import COVERAGE, ENTROPY
+from gancluster.runs.run import Run
+from gancluster.runs.training import train
 
 
 @pytest.fixture

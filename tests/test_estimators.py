@@ -29,8 +29,8 @@ from gancluster.data.catalogue import to_predict
 from gancluster.errors import Interrupted
 from gancluster.estimators import GANEM, SCLS, ClusterGAN, KMeans
 from gancluster.report import pictures
-from gancluster.runs import Run, every
-from gancluster.training import TrainOptions, assign, trained
+from gancluster.runs.run import Run, every
+from gancluster.runs.training import TrainOptions, assign, trained
 
 IMAGES = load_digits().images[:300].astype(np.uint8) * 15
 NEW = load_digits().images[300:320].astype(np.uint8) * 15

@@ -15,14 +15,14 @@ import pytest
 import torch
 from games import outcome, placed
 
-from gancluster.attempts import method_of
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine import play
 from gancluster.engine.game import Game
 from gancluster.methods.clustergan import ClusterGAN, Config
-from gancluster.runs import Run
-from gancluster.training import task_of, train
+from gancluster.runs.attempts import method_of
+from gancluster.runs.run import Run
+from gancluster.runs.training import task_of, train
 
 
 def retrained(root: Path, straight: Run, dataset: Dataset) -> Run:

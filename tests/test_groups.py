@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from games import placed, points
 
-from gancluster import groups
 from gancluster.errors import DataError, RunError
 from gancluster.metrics import statistics
 from gancluster.metrics.statistics import Published
-from gancluster.runs import Run
+from gancluster.runs import groups
+from gancluster.runs.run import Run
 
 USPS = {0: 0.979, 1: 0.978, 2: 0.973, 3: 0.974, 4: 0.973}
 WITHOUT_GAN = {0: 0.992, 1: 0.981, 2: 0.875, 3: 0.871, 4: 0.849}

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from games import Duel, outcome, points
 
-from gancluster import doctor, lottery, metrics, registry
-from gancluster.attempts import batches_of, begin, method_of
+from gancluster import metrics, registry
 from gancluster.data.dataset import Dataset
 from gancluster.engine.play import Moment
 from gancluster.engine.randomness import Purpose, seed_of
@@ -24,8 +23,10 @@ from gancluster.errors import Interrupted, RunError, UserError
 from gancluster.methods import base
 from gancluster.methods.base import Modules, Phase, Turn
 from gancluster.optim import Adam, Linear
-from gancluster.runs import NOT_IN_KEY, Run
-from gancluster.training import TrainOptions, plan, train, train_together
+from gancluster.runs import doctor, lottery
+from gancluster.runs.attempts import batches_of, begin, method_of
+from gancluster.runs.run import NOT_IN_KEY, Run
+from gancluster.runs.training import TrainOptions, plan, train, train_together
 
 COLUMN = "maker.adversarial"
 OTHERS = {"result", "files"}  # parts of an outcome in which several starts differ from one

@@ -13,7 +13,7 @@ from games import Duel, game, outcome, points, timeless
 from numpy.typing import NDArray
 from pydantic import Field
 
-from gancluster import atomic, collapse, registry
+from gancluster import atomic, registry
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine.play import Moment, play
@@ -24,8 +24,9 @@ from gancluster.methods import base
 from gancluster.methods.base import EXAMPLES, Nets, Prediction
 from gancluster.methods.clustergan import ClusterGAN
 from gancluster.methods.ganem import GANEM
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, plan, train
+from gancluster.runs import collapse
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, plan, train
 
 NEVER = 1e9
 

@@ -11,8 +11,8 @@ import pytest
 from games import placed, points
 
 from gancluster.errors import RunError
-from gancluster.runs import NOT_IN_KEY, Request, Run, every, find
-from gancluster.training import train
+from gancluster.runs.run import NOT_IN_KEY, Request, Run, every, find
+from gancluster.runs.training import train
 
 pytestmark = pytest.mark.usefixtures("duels")
 

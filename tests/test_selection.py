@@ -14,15 +14,16 @@ from games import FAST, duel, game, outcome, points
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from gancluster import metrics, snapshots
+from gancluster import metrics
 from gancluster.data.dataset import Dataset
 from gancluster.engine.game import Game
 from gancluster.engine.play import Moment, play
 from gancluster.engine.trained import settle
 from gancluster.errors import DataError, Interrupted, RunError, UserError
-from gancluster.runs import Run
-from gancluster.selection import choices, pick
-from gancluster.training import TrainOptions, plan, train
+from gancluster.runs import snapshots
+from gancluster.runs.run import Run
+from gancluster.runs.selection import choices, pick
+from gancluster.runs.training import TrainOptions, plan, train
 
 pytestmark = pytest.mark.usefixtures("duels")
 N = 24

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from games import Duel, duel, game, outcome, placed, points
 
-from gancluster import metrics, starts
-from gancluster.attempts import carry_out
+from gancluster import metrics
 from gancluster.cli.results import show
 from gancluster.data.dataset import Dataset
 from gancluster.engine.play import play
 from gancluster.errors import Interrupted
 from gancluster.methods.base import Phase, Turn
 from gancluster.optim import Adam, Linear
-from gancluster.training import train
+from gancluster.runs import starts
+from gancluster.runs.attempts import carry_out
+from gancluster.runs.training import train
 
 
 def begun_twice(method: Duel) -> list[Phase]:

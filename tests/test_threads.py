@@ -11,13 +11,14 @@ import pytest
 import torch
 from games import game, placed, points, weights
 
-from gancluster import registry, threads
+from gancluster import registry
 from gancluster.engine.game import Game
 from gancluster.engine.play import Moment
 from gancluster.engine.slopes import Slopes
 from gancluster.errors import Interrupted, RunError, UserError
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, plan, train, train_together
+from gancluster.runs import threads
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, plan, train, train_together
 
 CORES = 6
 

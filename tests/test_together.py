@@ -15,8 +15,8 @@ from games import points
 from gancluster import registry
 from gancluster.engine.play import Moment
 from gancluster.errors import Interrupted, UserError
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, plan, train, train_together
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, plan, train, train_together
 
 SEEDS = 3
 

@@ -15,14 +15,14 @@ from games import Duel, duel, outcome, placed, points
 from safetensors.torch import load_file
 
 from gancluster import metrics
-from gancluster.attempts import method_of
 from gancluster.data.dataset import Dataset
 from gancluster.engine.checkpoint import read
 from gancluster.engine.play import Moment
 from gancluster.errors import DataError, UnknownName, UserError
 from gancluster.methods.clustergan import ClusterGAN
-from gancluster.runs import Request, Run
-from gancluster.training import TrainOptions, assign, configure, plan, task_of, train, trained
+from gancluster.runs.attempts import method_of
+from gancluster.runs.run import Request, Run
+from gancluster.runs.training import TrainOptions, assign, configure, plan, task_of, train, trained
 
 pytestmark = pytest.mark.usefixtures("duels")
 

@@ -30,7 +30,7 @@ from gancluster.bench.sheets import Sheet
 from gancluster.data.reading import reading
 from gancluster.errors import DataError, RunError
 from gancluster.hashing import HASHES
-from gancluster.runs import Request, Run
+from gancluster.runs.run import Request, Run
 
 KEY = "gancluster-capsule"  # of the header's one entry
 LARGEST = 2**32  # bytes that are read

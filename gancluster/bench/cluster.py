@@ -26,7 +26,7 @@ from gancluster.bench import worker
 from gancluster.bench.executor import TICK, Deaths, News
 from gancluster.bench.worker import Job
 from gancluster.errors import UserError
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 try:
     import dask

@@ -16,7 +16,7 @@ from gancluster.errors import UserError
 from gancluster.report.bars import Bar, Panel, bar_chart
 from gancluster.report.figures import planes_beside
 from gancluster.report.planes import principal
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 
 def as_bars(sheet: Sheet, path: Path) -> None:

@@ -20,8 +20,8 @@ from gancluster.data.dataset import Dataset
 from gancluster.data.splits import Split
 from gancluster.errors import DataMissing, RunError, UserError
 from gancluster.hashing import HASHES
-from gancluster.runs import Request, Run
-from gancluster.training import TrainOptions, plan, stop_signals
+from gancluster.runs.run import Request, Run
+from gancluster.runs.training import TrainOptions, plan, stop_signals
 
 Watch = Callable[[News], None]
 

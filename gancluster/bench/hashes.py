@@ -12,8 +12,8 @@ from gancluster.bench.cells import Cell
 from gancluster.data.dataset import Dataset
 from gancluster.engine import device
 from gancluster.errors import DataError, UserError
-from gancluster.runs import Request, Run
-from gancluster.training import task_of
+from gancluster.runs.run import Request, Run
+from gancluster.runs.training import task_of
 
 
 def request(cell: Cell, dataset: Dataset, command: str) -> Request:

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gancluster import atomic, metrics, registry
-from gancluster.attempts import method_of
 from gancluster.data.features import network
 from gancluster.data.reading import arrays, names_in
 from gancluster.errors import DataError, RunError, UserError
 from gancluster.methods.base import Method
-from gancluster.runs import Request, Run
-from gancluster.training import assign, new_samples
+from gancluster.runs.attempts import method_of
+from gancluster.runs.run import Request, Run
+from gancluster.runs.training import assign, new_samples
 
 FILE, EVIDENCE = "measured.json", "measured.npz"
 BITS = (32, 64)

@@ -21,7 +21,7 @@ from gancluster import __version__, atomic
 from gancluster.bench.executor import News
 from gancluster.bench.worker import Job, Tell
 from gancluster.data import catalogue
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 Work = Callable[[Job, Tell, threading.Event], News]
 Parcel = dict[str, bytes]  # the files of a run's folder

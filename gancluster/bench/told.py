@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gancluster.attempts import configured
 from gancluster.bench import drawn, render
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.grid import Folders
@@ -20,8 +19,9 @@ from gancluster.errors import RunError, UserError
 from gancluster.hashing import HASHES
 from gancluster.methods.base import Fit
 from gancluster.report import page, pictures, told
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, own_samples
+from gancluster.runs.attempts import configured
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, own_samples
 
 SHOWN = 500  # samples of each run that can be pointed at
 BARS = "bar: mean; line: ± standard deviation over seeds; mark: as printed; grey: what any method has to beat"

@@ -22,7 +22,7 @@ from gancluster.bench.sheets import Entry, Sheet
 from gancluster.data.reading import reason
 from gancluster.errors import DataError
 from gancluster.hashing import HASHES
-from gancluster.runs import Request
+from gancluster.runs.run import Request
 
 CLOSE = 1e-12  # what the arithmetic of another processor may make of the same numbers
 FREE = {"command", "version"}  # of a sheet: they follow from nothing

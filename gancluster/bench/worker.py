@@ -19,8 +19,8 @@ from gancluster.engine import device
 from gancluster.engine.play import Moment
 from gancluster.errors import DataError, Interrupted, UserError
 from gancluster.hashing import HASHES
-from gancluster.runs import Request, Run
-from gancluster.training import train
+from gancluster.runs.run import Request, Run
+from gancluster.runs.training import train
 
 EVERY = 0.5  # seconds between news of a job that is running
 DRAWN_BY = 0  # the seed that draws a limited number of samples: the same ones for every run of a table

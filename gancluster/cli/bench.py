@@ -127,7 +127,7 @@ def _command(name: str) -> Any:
         from gancluster.bench.sheets import filled
         from gancluster.cli.board import Board
         from gancluster.data import catalogue
-        from gancluster.training import validated
+        from gancluster.runs.training import validated
 
         options = validated(BenchOptions, {key: value for key, value in asked.items() if value is not None})
         ending = _ending(form, output)

@@ -12,7 +12,7 @@ from gancluster.cli.options import RUNS, Json, RunsDir
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from gancluster.groups import Pair, Summary
+    from gancluster.runs.groups import Pair, Summary
 
 Groups = Annotated[
     list[str],
@@ -38,9 +38,9 @@ def compare(
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """Compare groups of runs over their seeds, or hold them against a printed mean."""
-    from gancluster import groups as gathered
     from gancluster.errors import UserError
     from gancluster.metrics.statistics import Published
+    from gancluster.runs import groups as gathered
 
     if len(groups) < 2 and published is None:
         raise UserError("one group compares with nothing: name another, or give a printed mean with --published")

@@ -9,9 +9,9 @@ from gancluster.cli.options import RUNS, AnyRun, Json, RunsDir
 
 def doctor(run: AnyRun = None, as_json: Json = False, runs_dir: RunsDir = RUNS) -> None:
     """Diagnose a run from its log, without labels: is it well, or collapsed, since when, and what to try."""
-    from gancluster import doctor
-    from gancluster.attempts import method_of
-    from gancluster.runs import find
+    from gancluster.runs import doctor
+    from gancluster.runs.attempts import method_of
+    from gancluster.runs.run import find
 
     found = find(runs_dir, run)
     rows = [{str(key): value for key, value in row.items() if value == value} for row in found.log().to_dict("records")]

@@ -16,7 +16,7 @@ from gancluster.data.splits import Split
 from gancluster.errors import DataError, UserError
 
 if TYPE_CHECKING:
-    from gancluster.runs import Run
+    from gancluster.runs.run import Run
 
 Hungarian = Annotated[bool, typer.Option("--hungarian", help="Only scores under the best one-to-one matching.")]
 Majority = Annotated[bool, typer.Option("--majority", help="Only scores by majorities (more clusters than classes).")]
@@ -45,7 +45,7 @@ def _evaluate(
     **asked: Any,
 ) -> None:
     """Score a finished run against the labels of its data set."""
-    from gancluster.runs import find
+    from gancluster.runs.run import find
 
     given = {name: value for name, value in asked.items() if value is not None}
     clustering: dict[str, Any] = {"--hungarian": hungarian, "--majority": majority}
@@ -82,8 +82,9 @@ def _refuse_mixed(
 
 
 def _clustering(found: Run, wanted: list[str], split: Split | None, data_dir: Path | None, as_json: bool) -> None:
-    from gancluster import lottery, metrics
+    from gancluster import metrics
     from gancluster.cli.results import of_start
+    from gancluster.runs import lottery
 
     labels, clusters = _stored(found) if split is None else _assigned(found, split, data_dir)
     k = found.request.n_clusters
@@ -120,7 +121,7 @@ def _stored(found: Run) -> tuple[Any, dict[str, Any]]:
 def _assigned(found: Run, split: Split, data_dir: Path | None) -> tuple[Any, dict[str, Any]]:
     """Labels of another split of the run's data set, and the clusters of its samples by the paper's rule."""
     from gancluster.data import catalogue
-    from gancluster.training import assign, new_samples
+    from gancluster.runs.training import assign, new_samples
 
     rule = next(name for name in found.arrays() if name.startswith("clusters/"))
     dataset = new_samples(found, found.request.source, catalogue.data_folder(data_dir), split)

@@ -59,7 +59,7 @@ def _on_table(name: str, given: dict[str, Any], output: Path | None, data_dir: P
     from gancluster.bench import grid, pages, render, sheets, told
     from gancluster.data import catalogue
     from gancluster.report import page
-    from gancluster.training import validated
+    from gancluster.runs.training import validated
 
     options = validated(TableOptions, given)
     table, folders = table_asked(name, options), grid.Folders(runs_dir, catalogue.data_folder(data_dir))
@@ -77,9 +77,9 @@ def _on_table(name: str, given: dict[str, Any], output: Path | None, data_dir: P
 def _on_run(which: str | None, output: Path | None, data_dir: Path | None, runs_dir: Path) -> Path:
     from gancluster.data import catalogue
     from gancluster.errors import DataError
-    from gancluster.groups import gather
     from gancluster.report import page, told
-    from gancluster.training import own_samples
+    from gancluster.runs.groups import gather
+    from gancluster.runs.training import own_samples
 
     found = _found(which, runs_dir)
     group, request = gather(runs_dir, str(found.folder)), found.request
@@ -100,7 +100,7 @@ def _found(which: str | None, runs_dir: Path) -> Any:
     from gancluster.bench import tables
     from gancluster.errors import RunError, UnknownName
     from gancluster.registry import unknown
-    from gancluster.runs import every, find
+    from gancluster.runs.run import every, find
 
     try:
         return find(runs_dir, which)

@@ -9,9 +9,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gancluster import doctor, lottery
 from gancluster.metrics.statistics import FOR_INTERVAL, mean_interval
-from gancluster.runs import Run
+from gancluster.runs import doctor, lottery
+from gancluster.runs.run import Run
 
 SHOWN = {"acc": "ACC", "nmi": "NMI", "ari": "ARI"}
 

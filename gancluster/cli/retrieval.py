@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gancluster.errors import DataError, UserError
 
 if TYPE_CHECKING:
-    from gancluster.runs import Run
+    from gancluster.runs.run import Run
 
 ANEW = "save it anew, by numpy.savez(path, codes=…, labels=…)"
 
@@ -29,7 +29,7 @@ class RetrievalOptions(BaseModel):
 
 def of_run(run: Run, given: dict[str, Any], as_json: bool) -> None:
     """Score the codes that the run's method makes of its embedding."""
-    from gancluster.attempts import method_of
+    from gancluster.runs.attempts import method_of
 
     options, arrays = RetrievalOptions(**given), run.arrays()
     if "labels" not in arrays:

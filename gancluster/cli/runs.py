@@ -13,7 +13,7 @@ def runs(as_json: Json = False, runs_dir: RunsDir = RUNS) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from gancluster.runs import every
+    from gancluster.runs.run import every
 
     rows = []
     for run in every(runs_dir):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from gancluster.runs import Run
-    from gancluster.selection import Choice
+    from gancluster.runs.run import Run
+    from gancluster.runs.selection import Choice
 
 BADGE = "selected with labels"
 SHOWN = {"acc": "ACC", "nmi": "NMI", "ari": "ARI"}
@@ -23,7 +23,7 @@ Select = Annotated[
 
 def show_selection(run: Run, select: str, as_json: bool) -> None:
     """Print what each rule picks among the snapshots of `run`, that of `select` marked."""
-    from gancluster.selection import choices, pick
+    from gancluster.runs.selection import choices, pick
 
     chosen, found = pick(run, select), choices(run)
     if as_json:

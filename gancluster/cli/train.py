@@ -14,7 +14,7 @@ from gancluster.cli.options import RUNS, Json, RunsDir, with_options
 from gancluster.errors import RunError
 
 if TYPE_CHECKING:
-    from gancluster.runs import Run
+    from gancluster.runs.run import Run
 
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with runs that were stopped.")]
 SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
@@ -47,10 +47,10 @@ def _command(name: str) -> Any:
     from gancluster.cli.progress import Display
     from gancluster.cli.results import show
     from gancluster.data import catalogue
-    from gancluster.processes import joined
     from gancluster.report.pictures import draw
-    from gancluster.runs import Run
-    from gancluster.training import TrainOptions, plan, train, train_together, validated
+    from gancluster.runs.processes import joined
+    from gancluster.runs.run import Run
+    from gancluster.runs.training import TrainOptions, plan, train, train_together, validated
 
     def command(
         *,

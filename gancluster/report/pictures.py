@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gancluster.attempts import configured
 from gancluster.data.dataset import Dataset
 from gancluster.errors import RunError
 from gancluster.methods.base import Fit
 from gancluster.report import figures
 from gancluster.report.planes import principal
-from gancluster.runs import Run
-from gancluster.training import trained
+from gancluster.runs.attempts import configured
+from gancluster.runs.run import Run
+from gancluster.runs.training import trained
 
 GENERATED = 10  # samples of each cluster
 

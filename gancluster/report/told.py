@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gancluster import lottery, metrics
+from gancluster import metrics
 from gancluster.data.dataset import Dataset
-from gancluster.groups import Group
 from gancluster.report import page
 from gancluster.report.figures import confusion_order
 from gancluster.report.page import Cell
 from gancluster.report.planes import principal
-from gancluster.runs import Run
+from gancluster.runs import lottery
+from gancluster.runs.groups import Group
+from gancluster.runs.run import Run
 
 SHOWN = 2000  # samples that can be pointed at, drawn by a fixed rule
 SCORES = {"acc": "ACC", "nmi": "NMI", "ari": "ARI"}

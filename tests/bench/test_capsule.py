@@ -22,7 +22,7 @@ from gancluster.bench.layout import Column, Row, Table
 from gancluster.bench.measures import UNSEEN, UNSEEN_LABELS
 from gancluster.bench.published import Figure
 from gancluster.errors import DataError, RunError
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("duels")
 

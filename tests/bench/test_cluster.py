@@ -24,7 +24,7 @@ from gancluster.bench.executor import News
 from gancluster.bench.grid import Folders
 from gancluster.bench.worker import Job
 from gancluster.errors import UserError
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from gancluster.bench import drawn, sheets, tables
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.errors import UserError
 from gancluster.report.bars import Bar, Panel
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 Drawing = tuple[list[str], list[Panel], list[bool]]
 

@@ -10,14 +10,14 @@ import pytest
 from games import points
 from here import Here
 
-from gancluster import runs
 from gancluster.bench import grid, worker
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.executor import News
 from gancluster.bench.grid import Folders
 from gancluster.data import catalogue
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, plan, train
+from gancluster.runs import run as runs
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, plan, train
 
 pytestmark = pytest.mark.usefixtures("duels")
 

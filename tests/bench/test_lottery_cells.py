@@ -12,7 +12,7 @@ from gancluster.bench import capsule, costs, grid, own, render, sheets, verifica
 from gancluster.bench.cells import Cell
 from gancluster.bench.grid import Folders
 from gancluster.bench.told import training
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 MINE = """
 title = "Starts"

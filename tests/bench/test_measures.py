@@ -7,14 +7,14 @@ import pytest
 from games import placed, points
 
 from gancluster import metrics
-from gancluster.attempts import method_of
 from gancluster.bench import hashes, measures
 from gancluster.bench.cells import Cell
 from gancluster.data import catalogue, features
 from gancluster.data.dataset import Dataset
 from gancluster.errors import DataError, RunError
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, assign, new_samples, plan, train
+from gancluster.runs.attempts import method_of
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, assign, new_samples, plan, train
 
 
 @pytest.fixture

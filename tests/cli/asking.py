@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 Ask = Callable[..., "Said"]
 

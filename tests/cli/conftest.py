@@ -9,7 +9,7 @@ from games import points
 
 from gancluster.cli.app import run
 from gancluster.report import pictures
-from gancluster.runs import Run, every
+from gancluster.runs.run import Run, every
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from gancluster.bench.grid import Planned
 from gancluster.bench.tables import named
 from gancluster.cli.board import Board
 from gancluster.registry import BUILT_IN
-from gancluster.runs import every
+from gancluster.runs.run import every
 
 pytestmark = pytest.mark.usefixtures("duels", "here")
 

@@ -10,7 +10,7 @@ import pytest
 from asking import Ask
 
 from gancluster.metrics import statistics
-from gancluster.runs import Run, every
+from gancluster.runs.run import Run, every
 
 A, B = "points.npz/duel/default", "points.npz/duel/paper"
 Tell = Callable[..., dict[str, Any]]

@@ -13,8 +13,8 @@ from PIL import Image
 from gancluster.data import catalogue
 from gancluster.report import figures
 from gancluster.report.planes import of_features
-from gancluster.runs import Run, every
-from gancluster.training import trained
+from gancluster.runs.run import Run, every
+from gancluster.runs.training import trained
 
 
 @pytest.fixture

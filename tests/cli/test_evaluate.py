@@ -10,8 +10,8 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from gancluster import metrics
 from gancluster.data import catalogue
-from gancluster.runs import Run, every
-from gancluster.training import assign
+from gancluster.runs.run import Run, every
+from gancluster.runs.training import assign
 
 ALL = [
     *("acc", "nmi", "nmi_arithmetic", "nmi_max", "ari", "cluster_majority", "class_majority"),

@@ -12,8 +12,8 @@ from games import points
 from test_evaluate import rows
 
 from gancluster import metrics
-from gancluster.attempts import method_of
-from gancluster.runs import Run
+from gancluster.runs.attempts import method_of
+from gancluster.runs.run import Run
 
 FEW = "--queries 50 --at 100"
 

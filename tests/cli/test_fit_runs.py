@@ -10,13 +10,14 @@ import pytest
 import torch
 from asking import Ask
 
-from gancluster import fits, registry
+from gancluster import registry
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.methods import base
 from gancluster.methods.base import Embedding, Fit, Fitted
-from gancluster.runs import Run, every
-from gancluster.training import TrainOptions, plan, train
+from gancluster.runs import fits
+from gancluster.runs.run import Run, every
+from gancluster.runs.training import TrainOptions, plan, train
 
 SMALL = "--limit 300 --preset smoke --quiet"
 THERE = [".lock", "clusters.png", "config.json", "confusion.png", "embedding.npz", "embedding.png", "result.json"]

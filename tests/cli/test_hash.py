@@ -9,7 +9,7 @@ from games import points
 
 from gancluster import hashing
 from gancluster.data import catalogue
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 
 def stored(path: Path) -> dict[str, np.ndarray]:

@@ -10,8 +10,8 @@ from games import placed, points
 
 from gancluster.methods.base import EXAMPLES
 from gancluster.methods.clustergan import ClusterGAN, Config
-from gancluster.runs import Run
-from gancluster.training import train
+from gancluster.runs.run import Run
+from gancluster.runs.training import train
 
 
 @pytest.fixture

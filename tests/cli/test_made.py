@@ -11,8 +11,8 @@ from PIL import Image
 
 from gancluster.data import catalogue
 from gancluster.data.dataset import Dataset
-from gancluster.runs import Run, every
-from gancluster.training import train
+from gancluster.runs.run import Run, every
+from gancluster.runs.training import train
 
 
 def pixels(path: Path) -> np.ndarray:

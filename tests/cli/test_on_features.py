@@ -8,7 +8,7 @@ from asking import Ask
 
 from gancluster.data import features
 from gancluster.data.features import Network
-from gancluster.runs import Run, every
+from gancluster.runs.run import Run, every
 
 QUICK = "--preset smoke --limit 200 --quiet --runs-dir"
 

@@ -13,8 +13,8 @@ from PIL import Image
 from gancluster.data import catalogue
 from gancluster.engine.checkpoint import FORMAT
 from gancluster.report import pictures
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, plan, train
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, plan, train
 
 TRAIN = "train clustergan --preset smoke"
 
@@ -26,7 +26,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def begun(*_: object, **__: object) -> None:
         raise AssertionError("training began")
 
-    monkeypatch.setattr("gancluster.training.train", begun)
+    monkeypatch.setattr("gancluster.runs.training.train", begun)
 
 
 def contents(folder: Path) -> dict[str, object]:
@@ -236,7 +236,7 @@ def refused_resumption(ask: Ask, file: Path, run: Run) -> str:
 @pytest.fixture
 def training(monkeypatch: pytest.MonkeyPatch) -> None:
     """These need the real training, which refuses its checkpoint."""
-    monkeypatch.setattr("gancluster.training.train", train)
+    monkeypatch.setattr("gancluster.runs.training.train", train)
     monkeypatch.setattr(pictures, "draw", lambda *_: None)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from asking import Ask, root_of
 
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 
 def test_the_page_of_a_run_is_one_file_without_a_link_to_anything(ask: Ask, smoke: Run, tmp_path: Path) -> None:

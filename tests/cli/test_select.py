@@ -9,8 +9,8 @@ from asking import Ask, root_of
 from games import Duel, points
 
 from gancluster import registry
-from gancluster.runs import Run, every
-from gancluster.selection import choices
+from gancluster.runs.run import Run, every
+from gancluster.runs.selection import choices
 
 TRAIN = "train duel --preset smoke --epochs 4 --quiet"
 BADGE = "selected with labels"

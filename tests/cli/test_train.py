@@ -15,7 +15,7 @@ from PIL import Image
 
 from gancluster.cli import app, progress
 from gancluster.engine.play import Moment
-from gancluster.runs import Run, every
+from gancluster.runs.run import Run, every
 
 SMOKE = "train clustergan --preset smoke --limit 300"
 

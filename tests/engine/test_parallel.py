@@ -17,7 +17,6 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from gancluster import registry
-from gancluster.attempts import batches_of, configured
 from gancluster.data import catalogue
 from gancluster.engine.device import machine
 from gancluster.engine.game import Game
@@ -27,7 +26,8 @@ from gancluster.engine.slopes import plain
 from gancluster.errors import UserError
 from gancluster.methods.base import Method, Modules, Task
 from gancluster.networks.blocks import BatchNorm
-from gancluster.processes import Agreed
+from gancluster.runs.attempts import batches_of, configured
+from gancluster.runs.processes import Agreed
 
 METHODS = [name for name in registry.BUILT_IN["methods"] if issubclass(registry.find("methods", name), Method)]
 QUICK = ("catgan", "dasc")  # batch norm; a player who couples samples

@@ -12,13 +12,13 @@ import torch
 from games import duel, game, placed, points, weights
 
 from gancluster import registry
-from gancluster.attempts import batches_of, configured
 from gancluster.data import catalogue
 from gancluster.data.dataset import Dataset
 from gancluster.engine.game import Game
 from gancluster.engine.play import play, play_together, rehearse
 from gancluster.engine.slopes import Hand, Slope, Slopes, compiled, plain, stacked
 from gancluster.methods.base import Clock, Method, Turn
+from gancluster.runs.attempts import batches_of, configured
 
 METHODS = [name for name in registry.BUILT_IN["methods"] if issubclass(registry.find("methods", name), Method)]
 

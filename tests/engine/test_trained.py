@@ -19,8 +19,8 @@ from gancluster.errors import RunError
 from gancluster.methods.clustergan import ClusterGAN, Config
 from gancluster.methods.ganem import GANEM
 from gancluster.networks.blocks import calibrate
-from gancluster.runs import Run
-from gancluster.training import task_of
+from gancluster.runs.run import Run
+from gancluster.runs.training import task_of
 
 CPU = torch.device("cpu")
 

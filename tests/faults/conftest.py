@@ -8,7 +8,7 @@ import pytest
 from ledger import Ledger
 from nursery import Nursery
 
-from gancluster.runs import Run, every
+from gancluster.runs.run import Run, every
 
 
 @pytest.fixture(scope="session")

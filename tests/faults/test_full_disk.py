@@ -10,7 +10,7 @@ from games import outcome
 from nursery import Nursery
 
 from gancluster.engine import checkpoint
-from gancluster.runs import Run, every
+from gancluster.runs.run import Run, every
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -21,8 +21,8 @@ from gancluster.data.dataset import Dataset
 from gancluster.data.reading import matlab
 from gancluster.engine import checkpoint
 from gancluster.errors import DataError, UserError
-from gancluster.runs import Run, every
-from gancluster.training import train
+from gancluster.runs.run import Run, every
+from gancluster.runs.training import train
 
 RNG = np.random.default_rng(3)
 FLIPS = [30, pytest.param(600, marks=pytest.mark.slow)]
@@ -332,6 +332,6 @@ def test_a_data_sets_name_leads_nowhere_else(ledger: Ledger, tmp_path: Path) -> 
 
 
 def placed_in(dataset: Dataset) -> Path:
-    from gancluster.training import TrainOptions, plan
+    from gancluster.runs.training import TrainOptions, plan
 
     return plan("kmeans", dataset, TrainOptions(dataset="x"), {})[0].folder

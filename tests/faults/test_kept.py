@@ -7,7 +7,7 @@ import pytest
 from games import outcome
 from nursery import Nursery
 
-from gancluster.runs import Run, every
+from gancluster.runs.run import Run, every
 
 OPTIONS = "--snapshots 3 --save-every 0"
 

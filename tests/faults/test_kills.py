@@ -9,7 +9,7 @@ from ledger import Ledger
 from nursery import Nursery
 
 from gancluster.engine import checkpoint
-from gancluster.runs import Run, every
+from gancluster.runs.run import Run, every
 
 
 def assert_whole(root: Path) -> None:

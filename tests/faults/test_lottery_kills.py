@@ -8,8 +8,8 @@ from games import outcome
 from ledger import Ledger
 from nursery import Nursery
 
-from gancluster.lottery import partitions
-from gancluster.runs import Run, every
+from gancluster.runs.lottery import partitions
+from gancluster.runs.run import Run, every
 
 OPTIONS = "--starts 3 --save-every 0"
 

@@ -13,7 +13,7 @@ from ledger import Ledger
 from nursery import Nursery
 from test_kills import assert_whole
 
-from gancluster.runs import Run, every
+from gancluster.runs.run import Run, every
 
 TABLE = """
 title = "Kills"

@@ -17,8 +17,8 @@ from gancluster.engine.game import Game
 from gancluster.engine.play import Moment
 from gancluster.errors import Interrupted, RunError
 from gancluster.methods.clustergan import ClusterGAN, Config
-from gancluster.runs import Run
-from gancluster.training import task_of, train
+from gancluster.runs.run import Run
+from gancluster.runs.training import task_of, train
 
 STEPS = 10  # 2 of the warm-up, then 2 epochs of 4
 

@@ -14,8 +14,8 @@ from nursery import Nursery
 from test_random_kills import bench, scores
 
 from gancluster.errors import RunError
-from gancluster.runs import Run, every
-from gancluster.training import train
+from gancluster.runs.run import Run, every
+from gancluster.runs.training import train
 
 pytestmark = pytest.mark.usefixtures("duels")
 

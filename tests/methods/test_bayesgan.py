@@ -22,8 +22,8 @@ from gancluster.methods.base import EXAMPLES, Nets, Task
 from gancluster.methods.bayesgan import BayesGAN, Config, alignment
 from gancluster.networks.blocks import BatchNorm
 from gancluster.optim import SGHMC, Adam, NearSGD
-from gancluster.runs import Run
-from gancluster.training import train, trained
+from gancluster.runs.run import Run
+from gancluster.runs.training import train, trained
 
 FAST: dict[str, Any] = {"members": 2, "epochs": 1, "sampling_epochs": 1, "batch_size": 60, "width": 0.125}
 

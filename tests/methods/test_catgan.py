@@ -23,7 +23,7 @@ from gancluster.engine.trained import settle
 from gancluster.errors import Interrupted
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Labelled, Loss, Nets, Task
 from gancluster.methods.catgan import CatGAN, Config
-from gancluster.training import train
+from gancluster.runs.training import train
 
 DIGITS = EXAMPLES["small images"]
 POINTS = Task((5,), 5, 100)  # samples that are their own logits

@@ -15,9 +15,9 @@ from gancluster import metrics, registry
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.errors import UserError
-from gancluster.fits import flat
 from gancluster.methods.base import EXAMPLES, Fit, Fitted, Task
-from gancluster.training import configure, task_of
+from gancluster.runs.fits import flat
+from gancluster.runs.training import configure, task_of
 
 FITS: list[type[Fit]] = [
     found for name in registry.BUILT_IN["methods"] if issubclass(found := registry.find("methods", name), Fit)

@@ -13,7 +13,6 @@ from sklearn.cluster import SpectralClustering
 from gancluster import metrics
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
-from gancluster.fits import flat
 from gancluster.methods import spectral
 from gancluster.methods.base import Fit, Task
 from gancluster.methods.classical import KMeans
@@ -29,6 +28,7 @@ from gancluster.methods.spectral import (
     neighbour_graph,
     smallest,
 )
+from gancluster.runs.fits import flat
 
 Floats = NDArray[Any]
 

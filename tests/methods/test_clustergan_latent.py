@@ -25,7 +25,7 @@ from gancluster.errors import Interrupted, UserError
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Loss, Nets, Task
 from gancluster.methods.clustergan_latent import ClusterGANLatent, Config, Noise, Reading
 from gancluster.networks.blocks import BatchNorm
-from gancluster.training import train
+from gancluster.runs.training import train
 
 DIGITS = EXAMPLES["small images"]
 CLOCK = Clock(torch.zeros(()))

@@ -19,7 +19,7 @@ from gancluster.engine.trained import settle
 from gancluster.errors import Interrupted, UserError
 from gancluster.methods.base import Task
 from gancluster.methods.dasc import DASC, Config, SelfExpression, combinations, least
-from gancluster.training import assign, train
+from gancluster.runs.training import assign, train
 
 SMALL: dict[str, Any] = {"width": 0.05, "pretrain_epochs": 2, "epochs": 3, "interval": 2, "batch_size": 60}
 SMALL |= {"latent_size": 6, "rank": 2}

@@ -17,7 +17,7 @@ from gancluster.engine.play import play
 from gancluster.errors import UserError
 from gancluster.methods import adversarial
 from gancluster.methods.base import Method, Task
-from gancluster.training import configure
+from gancluster.runs.training import configure
 
 SHORT: dict[str, dict[str, Any]] = {
     "clustergan": {"epochs": 1, "warmup_epochs": 0, "code_size": 20},

@@ -19,7 +19,7 @@ from gancluster.errors import Interrupted, UserError
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Labelled, Loss, Nets, Task
 from gancluster.methods.improved_gan import Config, ImprovedGAN
 from gancluster.networks.blocks import draw_numbers
-from gancluster.training import train
+from gancluster.runs.training import train
 
 DIGITS = EXAMPLES["small images"]._replace(n_labels=100)
 POINTS = Task((5,), 5, 100, n_labels=10)  # samples that are their own logits

@@ -25,8 +25,8 @@ from gancluster.methods.base import EXAMPLES, Batch, Clock, Loss, Nets, Task
 from gancluster.methods.infogan import Config, InfoGAN, Noise
 from gancluster.networks.blocks import BatchNorm
 from gancluster.networks.info_gan import Reading
-from gancluster.runs import Run
-from gancluster.training import TrainOptions, plan, train
+from gancluster.runs.run import Run
+from gancluster.runs.training import TrainOptions, plan, train
 
 DIGITS = EXAMPLES["small images"]
 VECTORS = Task((6,), 3, 200)

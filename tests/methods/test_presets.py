@@ -5,7 +5,7 @@ import pytest
 from gancluster import registry
 from gancluster.engine.game import check_batches
 from gancluster.methods.base import EXAMPLES, Method, Task
-from gancluster.training import configure
+from gancluster.runs.training import configure
 
 GAMES = [name for name in registry.BUILT_IN["methods"] if issubclass(registry.find("methods", name), Method)]
 KINDS = EXAMPLES | {"points of the plane": Task((2,), 8, 2000)}

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from seeing import pixels
 
-from gancluster.groups import Group
 from gancluster.report import page, pictures, told
 from gancluster.report.bars import Bar, Panel
 from gancluster.report.page import Cell
-from gancluster.runs import Run
+from gancluster.runs.groups import Group
+from gancluster.runs.run import Run
 
 ROWS = [
     [Cell("k-means"), Cell(".534", 0.534)],

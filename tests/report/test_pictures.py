@@ -12,8 +12,8 @@ from seeing import pixels
 from gancluster.data.dataset import Dataset
 from gancluster.errors import RunError
 from gancluster.report import pictures
-from gancluster.runs import Run
-from gancluster.training import train
+from gancluster.runs.run import Run
+from gancluster.runs.training import train
 
 EVERY = {"generated.png", "clusters.png", "embedding.png", "losses.png"}
 

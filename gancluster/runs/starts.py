@@ -15,10 +15,10 @@ from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine.game import Game
 from gancluster.engine.trained import as_they_stand
-from gancluster.fits import flat
+from gancluster.runs.fits import flat
 from gancluster.methods.base import Prediction
 from gancluster.methods.classical import best_of
-from gancluster.runs import Request
+from gancluster.runs.run import Request
 
 FITTED = 10_000  # samples that K-means of the samples themselves is fitted to, at most,
 VALUES = 30_000_000  # and values that they have together

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gancluster import metrics, registry
 from gancluster.errors import DataError, UserError
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 Values = NDArray[np.float64]  # one a snapshot, `(s,)`
 RULE_OF = {"last": "last epoch", "internal": "best silhouette", "oracle": "oracle (best ACC)"}

@@ -12,8 +12,8 @@ from gancluster import critics
 from gancluster.commands import typed
 from gancluster.errors import UserError
 from gancluster.methods.base import Method, Row
-from gancluster.monitors import COVERAGE, ENTROPY
-from gancluster.runs import Request
+from gancluster.runs.monitors import COVERAGE, ENTROPY
+from gancluster.runs.run import Request
 
 CRITICS = ("wgan-gp", "sn-gan", "r1")  # that bound D's slope, the first that the game takes is advised
 FACTORS = {"adversarial_weight": 0.1, "info_weight": 3.0, "class_weight": 3.0}  # by which a weight is changed

@@ -14,7 +14,7 @@ from gancluster.engine.game import Game
 from gancluster.engine.slopes import plain, stacked
 from gancluster.engine.ways import Tell, rehearsed, the_fastest
 from gancluster.errors import RunError
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 MEASURED = 0  # asked for: as many as are fastest
 

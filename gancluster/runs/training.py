@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gancluster import fits, lottery, registry
-from gancluster.attempts import Watch, advance, carry_out, configured, method_of
+from gancluster import registry
+from gancluster.runs import fits, lottery
+from gancluster.runs.attempts import Watch, advance, carry_out, configured, method_of
 from gancluster.data import catalogue
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset, distinct
@@ -29,7 +30,7 @@ from gancluster.engine.trained import Trained, reopen
 from gancluster.engine.ways import Way, refuse
 from gancluster.errors import DataError, UserError
 from gancluster.methods.base import Config, Fit, Method, Task
-from gancluster.runs import Request, Run
+from gancluster.runs.run import Request, Run
 
 KEPT = {"features", "split", "limit", "seed", "precision", "threads", "engine", "together", "snapshots", "restarts"}
 KEPT |= {"starts", "rank_after"}

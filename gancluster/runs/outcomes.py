@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gancluster import metrics
 from gancluster.data.dataset import Dataset
 from gancluster.methods.base import Prediction
-from gancluster.runs import Run
+from gancluster.runs.run import Run
 
 
 def put_down(

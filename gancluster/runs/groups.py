@@ -14,7 +14,7 @@ from gancluster.errors import DataError, RunError, UnknownName, UserError
 from gancluster.metrics import statistics
 from gancluster.metrics.statistics import Improvement, Interval, Published, Verdict
 from gancluster.registry import unknown
-from gancluster.runs import NOT_IN_KEY, Run, Status, every, find
+from gancluster.runs.run import NOT_IN_KEY, Run, Status, every, find
 
 Scores = dict[int, float]
 

@@ -1,0 +1,1 @@
+"""A run: asked for, played and kept, judged, found again and compared."""
