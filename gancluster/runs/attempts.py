@@ -13,9 +13,6 @@ import numpy as np
 from pydantic import ValidationError
 
 from gancluster import registry
-from gancluster.runs import collapse, doctor, monitors, starts, threads
-from gancluster.runs import snapshots as partitions
-from gancluster.runs.collapse import Collapsed
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine import checkpoint, device
@@ -27,6 +24,9 @@ from gancluster.engine.ways import Way, play_by
 from gancluster.errors import Diverged, Interrupted, RunError, UserError
 from gancluster.methods.base import Fit, Method, Prediction, Task
 from gancluster.metrics import toys
+from gancluster.runs import collapse, doctor, monitors, starts, threads
+from gancluster.runs import snapshots as partitions
+from gancluster.runs.collapse import Collapsed
 from gancluster.runs.outcomes import put_down
 from gancluster.runs.run import Request, Row, Run
 from gancluster.runs.snapshots import Snapshot

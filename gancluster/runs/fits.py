@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
-from gancluster.runs import collapse
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine import device
 from gancluster.errors import Interrupted, UserError
 from gancluster.methods.base import Embedding, Fit, Fitted
+from gancluster.runs import collapse
 from gancluster.runs.outcomes import put_down
 from gancluster.runs.run import Run
 

@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gancluster import atomic, metrics
-from gancluster.runs import starts
-from gancluster.runs.attempts import Attempt, Watch, batches_of, begin, play
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine.randomness import Purpose, seed_of
 from gancluster.errors import Diverged, UserError
 from gancluster.methods.base import Method
+from gancluster.runs import starts
+from gancluster.runs.attempts import Attempt, Watch, batches_of, begin, play
 from gancluster.runs.run import Run, read_npz
 
 SHARE = 4  # the place is a quarter of the way through the game that has a score, if nothing else is asked

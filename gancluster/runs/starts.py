@@ -15,9 +15,9 @@ from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.engine.game import Game
 from gancluster.engine.trained import as_they_stand
-from gancluster.runs.fits import flat
 from gancluster.methods.base import Prediction
 from gancluster.methods.classical import best_of
+from gancluster.runs.fits import flat
 from gancluster.runs.run import Request
 
 FITTED = 10_000  # samples that K-means of the samples themselves is fitted to, at most,

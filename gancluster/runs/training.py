@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gancluster import registry
-from gancluster.runs import fits, lottery
-from gancluster.runs.attempts import Watch, advance, carry_out, configured, method_of
 from gancluster.data import catalogue
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset, distinct
@@ -30,6 +28,8 @@ from gancluster.engine.trained import Trained, reopen
 from gancluster.engine.ways import Way, refuse
 from gancluster.errors import DataError, UserError
 from gancluster.methods.base import Config, Fit, Method, Task
+from gancluster.runs import fits, lottery
+from gancluster.runs.attempts import Watch, advance, carry_out, configured, method_of
 from gancluster.runs.run import Request, Run
 
 KEPT = {"features", "split", "limit", "seed", "precision", "threads", "engine", "together", "snapshots", "restarts"}
