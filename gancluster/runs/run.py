@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gancluster import __version__, atomic
 from gancluster.data import reading
@@ -72,7 +72,7 @@ class Request(BaseModel):
     snapshots: int = 0
     restarts: int = 0
     starts: int = 1
-    rank_after: int | None = Field(None, validation_alias=AliasChoices("rank_after", "start_epochs"))
+    rank_after: int | None = None
     command: str = ""
 
     @property
