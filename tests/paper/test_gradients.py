@@ -25,6 +25,7 @@ PLAIN = {
     "separate_noise": False,
     "warp_discriminator": False,
     "pairs_weight": 0.0,
+    "adversarial_weight_end": 1.0,
     "teacher": False,
     "blur": "additive",
 }
@@ -128,7 +129,8 @@ class Textbook:
         generated = self.G(self.noisy(self.noise.codes, 0)).detach()
         answer, truth = self.C(self.warped(generated, 1), self.noise.clusterer[2]), self.noise.codes
         pairs = -(truth * answer.log() + (1 - truth) * (1 - answer).log()).mean()
-        return adversarial + 0.7 * self.entropy(code) + consistency + self.c.pairs_weight * pairs
+        fading = 1 - (1 - self.c.adversarial_weight_end) * (PROGRESS - 0.5) / 0.5
+        return fading * adversarial + 0.7 * self.entropy(code) + consistency + self.c.pairs_weight * pairs
 
     def entropy(self, code: Tensor) -> Tensor:
         per_sample = []
