@@ -1,8 +1,8 @@
 """Starts of a run: short games with random numbers of their own, of which the best is trained on alone.
 
-What shares a cluster is mostly decided early, by chance. So `--starts N` plays N games up to one place and ranks them there by
-a loss of the method's own (`Method.ranked_by`); the run goes on with the lowest, and no label is looked at. Until all
-are ranked each start lies in a folder of its own, as a run does.
+What shares a cluster is mostly decided early, by chance. So `--starts N` plays N games up to one place and ranks them
+there by a loss of the method's own (`Method.ranked_by`); the run goes on with the lowest, and no label is looked at.
+Until all are ranked each start lies in a folder of its own, as a run does.
 """
 
 from __future__ import annotations
