@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -44,11 +44,15 @@ class OwnRow(_Given):
 
 
 class OwnTable(_Given):
-    """What the file may hold; `features`: what stands in the place of a data set's samples, by its name."""
+    """What the file may hold, some of it by a data set's name.
+
+    `features`: what stands in the place of its samples; `limits`: how many of them are drawn, by seed 0.
+    """
 
     title: str
     datasets: list[str] = Field(min_length=1)
     features: dict[str, str] = {}
+    limits: dict[str, Annotated[int, Field(ge=1)]] = {}
     scores: list[Score] = Field(["acc", "nmi"], min_length=1)
     seeds: int | None = Field(None, ge=1)
     first_seed: int = Field(0, ge=0)
@@ -75,13 +79,12 @@ def read(path: Path) -> Table:
 def _table(path: Path, given: OwnTable) -> Table:
     for dataset in given.datasets:
         require_data_set(dataset)
-    for dataset, features in given.features.items():
+    for features in given.features.values():
         network(features)
-        if dataset not in given.datasets:
-            raise UserError(f"{path}, features.{dataset}: the table has no such data set: add it, or leave it out")
-    columns = tuple(
-        _column(dataset, score, given.features.get(dataset)) for dataset in given.datasets for score in given.scores
-    )
+    for key in ("features", "limits"):
+        if others := set(getattr(given, key)) - set(given.datasets):
+            raise UserError(f"{path}, {key}.{min(others)}: the table has no such data set: add it, or leave it out")
+    columns = tuple(_column(given, dataset, score) for dataset in given.datasets for score in given.scores)
     rows, figures = list[Row](), dict[tuple[str, str], Figure]()
     for i, row in enumerate(given.rows):
         cell = row.model_dump(exclude={"title", "published"}, exclude_none=True)
@@ -93,21 +96,22 @@ def _table(path: Path, given: OwnTable) -> Table:
         rows.append(Row(title, cell))
         _check(f"{path}, rows.{i}", rows[-1], given.datasets[0])
         for dataset, score, value in ((d, s, v) for d, scores in row.published.items() for s, v in scores.items()):
-            key = _column(dataset, score).key
+            key = _column(given, dataset, score).key
             if key not in {column.key for column in columns}:
                 raise UserError(f"{path}, rows.{i}.published: the table has no column {key}: add it, or leave it out")
             figures[title, key] = _figure(
                 f"{path}, rows.{i}.published.{dataset}.{score}", given, key, title, str(value)
             )
-    notes = tuple(
+    notes = [
         f"{dataset}: features by {by} in the place of its samples, which figures on samples do not compare with"
         for dataset, by in given.features.items()
-    )
-    return Table(path.stem, "", given.title, tuple(rows), columns, figures, notes, given.seeds, given.first_seed)
+    ]
+    notes += [f"{dataset}: {n:,} of its samples, drawn by seed 0" for dataset, n in given.limits.items()]
+    return Table(path.stem, "", given.title, tuple(rows), columns, figures, tuple(notes), given.seeds, given.first_seed)
 
 
-def _column(dataset: str, score: str, features: str | None = None) -> Column:
-    cell = {"dataset": dataset} | ({} if features is None else {"features": features})
+def _column(given: OwnTable, dataset: str, score: str) -> Column:
+    cell = {"dataset": dataset, "features": given.features.get(dataset), "limit": given.limits.get(dataset)}
     metric = score.upper() if len(score) == 3 else score
     return Column(dataset, metric, score, cell, decimals=4 if score == "error" else 3)
 

@@ -118,6 +118,15 @@ def test_features_stand_in_the_place_of_a_data_set_s_samples(tmp_path: Path) -> 
             own.read(written(tmp_path, MINE.replace("seeds = 3", f"features = {{ {features} }}")))
 
 
+def test_a_data_set_may_be_cut_to_so_many_samples(tmp_path: Path) -> None:
+    table = own.read(written(tmp_path, MINE.replace("seeds = 3", "limits = { digits = 300 }")))
+    assert {(cell.dataset, cell.limit) for cell in table.cells("full")} == {("digits", 300), ("photos/", None)}
+    assert "digits: 300 of its samples, drawn by seed 0" in table.notes
+    for limits, wrong in (("usps = 300", "limits.usps"), ("digits = 0", "limits.digits: ")):
+        with pytest.raises(UserError, match=wrong):
+            own.read(written(tmp_path, MINE.replace("seeds = 3", f"limits = {{ {limits} }}")))
+
+
 def test_seeds_begin_where_the_file_says(tmp_path: Path) -> None:
     table = own.read(written(tmp_path, MINE.replace("seeds = 3", "seeds = 3\nfirst_seed = 20")))
     assert {cell.seed for cell in table.cells("full")} == {20, 21, 22}
