@@ -1,7 +1,8 @@
-"""The phase that deep clustering begins with: an auto-encoder learns to redraw samples from their latents."""
+"""How deep clustering begins, with an auto-encoder that learns to redraw samples from their latents, and ends."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +20,11 @@ def pretraining(epochs: int, batch_size: int, lr: float, loss: TurnLoss | None =
     """Players `encoder` and `decoder` lower the error of redrawn samples together, by Adam; `loss`: by another one."""
     turns, adam = [Turn(("encoder", "decoder"), loss or reconstruction_loss)], Adam(Linear(lr, lr), betas=(0.9, 0.999))
     return Phase(PRETRAINING, epochs, batch_size, [turns], adam, pretrains=True)
+
+
+def settled(player: str, tolerance: float) -> Callable[[Nets, Batches], bool]:
+    """The rule that a game is over once hardly any sample changes its cluster; which share did, `player` tells."""
+    return lambda nets, batches: bool(nets[player]() < tolerance)
 
 
 def reconstruction_loss(nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:

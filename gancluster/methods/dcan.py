@@ -103,7 +103,7 @@ class DCAN(base.Method):
         held = replace(free, loss=partial(self.discriminator_loss, penalised=True))
         rounds = [[held, G], *[[free, G]] * (critic.every - 1)] if c.adversarial_weight else [[G]]
         adam = Adam(Linear(c.lr, c.lr * c.lr_end))
-        game = Phase(GAME, c.epochs, c.batch_size, rounds, adam, until=self.is_settled)
+        game = Phase(GAME, c.epochs, c.batch_size, rounds, adam, until=autoencoding.settled("mixture", c.tolerance))
         last = replace(
             game, name="clusters", epochs=1, until=lambda nets, batches: True
         )  # over at once: a last fit of θ
@@ -121,10 +121,6 @@ class DCAN(base.Method):
             theta = players["mixture"]
             assert isinstance(theta, Mixture)
             theta.fit(autoencoding.encoded(players["encoder"], batches), self.config.floor, seed)
-
-    def is_settled(self, nets: Nets, batches: Batches) -> bool:
-        """Whether the last fit of θ has changed the clusters of so few samples that the game is over."""
-        return bool(nets["mixture"]() < self.config.tolerance)
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         return Noise(

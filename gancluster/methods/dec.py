@@ -110,7 +110,7 @@ class DEC(base.Method):
     def phases(self) -> list[Phase]:
         c, turns = self.config, [Turn(self.movers, self.loss)]
         start = autoencoding.pretraining(c.pretrain_epochs, c.batch_size, c.lr_pretrain)
-        steps, until = c.interval, self.is_settled
+        steps, until = c.interval, autoencoding.settled("target", c.tolerance)
         return [start, Phase(REFINEMENT, c.epochs, c.batch_size, [turns], self.optimizer(), steps=steps, until=until)]
 
     def optimizer(self) -> Optimizer:
@@ -128,11 +128,6 @@ class DEC(base.Method):
         if phase == REFINEMENT and isinstance(target, Target):
             q = [players["centres"](players["encoder"](part)).exp() for part in batches.parts()]
             target.follow(torch.cat(q))
-
-    def is_settled(self, nets: Nets, batches: Batches) -> bool:
-        """Whether so few samples have changed their cluster since the epoch before that the game is over."""
-        target: Any = nets["target"]
-        return bool(target() < self.config.tolerance)
 
     def draw(self, n: int, rng: torch.Generator) -> tuple[()]:
         return ()

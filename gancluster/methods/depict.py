@@ -16,7 +16,7 @@ By the released code, where the paper is silent; what is ours: docs/methods/depi
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from gancluster.data.batches import Batches
 from gancluster.methods import base
-from gancluster.methods.autoencoding import PRETRAINING, encoded
+from gancluster.methods.autoencoding import PRETRAINING, encoded, settled
 from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task, Turn
 from gancluster.methods.dec import REFINEMENT, Target
 from gancluster.methods.kmeans import kmeans_centres, nearest
@@ -86,7 +86,7 @@ class DEPICT(base.Method):
         return [
             Phase(PRETRAINING, c.pretrain_epochs, c.batch_size, [[Turn(PLAYERS, self.redrawing)]], adam),
             Phase(START, c.start_epochs, c.batch_size, [joint], adam, pretrains=True),
-            Phase(REFINEMENT, c.epochs, c.batch_size, [joint], adam, until=self.is_settled),
+            Phase(REFINEMENT, c.epochs, c.batch_size, [joint], adam, until=settled("target", c.tolerance)),
         ]
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
@@ -106,11 +106,6 @@ class DEPICT(base.Method):
             target.follow(p)
             if self.config.target == "printed":
                 target.p.copy_(balanced(p))
-
-    def is_settled(self, nets: Nets, batches: Batches) -> bool:
-        """Whether so few samples have changed their cluster since the epoch before that the game is over."""
-        target: Any = nets["target"]
-        return bool(target() < self.config.tolerance)
 
     def draw(self, n: int, rng: torch.Generator) -> Numbers:
         """The masks of one noisy pass."""
