@@ -39,6 +39,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "clustergan": "gancluster.methods.clustergan:ClusterGAN",
         "clustergan-latent": "gancluster.methods.clustergan_latent:ClusterGANLatent",
         "dasc": "gancluster.methods.dasc:DASC",
+        "dc-gmm": "gancluster.methods.dcgmm:DCGMM",
         "dcan": "gancluster.methods.dcan:DCAN",
         "dec": "gancluster.methods.dec:DEC",
         "deep-semi-nmf": "gancluster.methods.factorisation:DeepSemiNMF",
