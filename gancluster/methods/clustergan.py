@@ -60,7 +60,7 @@ class Config(base.Config):
 
     gan: bool = Field(True, description="play against D and G (Eq. 2); off: the paper's first ablation")
     critic: str = Field("r1", description=critics.HELP + "; printed: gan, which saturates; paper: ns-gan")
-    adversarial_weight: float = Field(1.0, ge=0, description="weight of C's adversarial loss until half of training")
+    adversarial_weight: float = Field(0.2, ge=0, description="weight of C's adversarial loss until half of training")
     adversarial_weight_end: float = Field(0.0, ge=0, description="extension: its weight at the end (linear between)")
     warp_discriminator: bool = Field(True, description="extension: D sees warped samples, true and generated alike")
     pairs_weight: float = Field(1.0, ge=0, description="extension: weight of C's loss on generated samples' codes")
@@ -81,9 +81,10 @@ class Config(base.Config):
     noise: float = Field(0.1, ge=0, description="standard deviation of the noise that augments, of the pixel range")
 
     average: float = Field(0.01, gt=0, le=1, description="rate of the average of C's weights; 1: the last weights")
-    warmup_epochs: int = Field(20, ge=0, description="extension: epochs of instance discrimination for C's body")
+    warmup_epochs: int = Field(40, ge=0, description="extension: epochs of instance discrimination for C's body")
     warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
     warmup_lr: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
+    warmup_temperature: float = Field(1.0, gt=0, description="the higher, the less alike images repel in the warm-up")
     start: Literal["random", "k-means"] = Field("k-means", description="extension: C begins at the warm-up's K-means")
 
 
@@ -255,7 +256,7 @@ class ClusterGAN(base.Method):
         passes = zip(noise.warps, noise.clusterer[:2], strict=True)
         views = [nets["clusterer"](self.augment(batch.inputs, w), numbers, features=True) for w, numbers in passes]
         one, other = (nets["head"](view) for view in views)
-        return Loss({"instances": contrast.instance_discrimination(one, other)})
+        return Loss({"instances": contrast.instance_discrimination(one, other, self.config.warmup_temperature)})
 
     # Their parts ------------------------------------------------------------------------------------------------------
 
@@ -328,15 +329,15 @@ class ClusterGAN(base.Method):
         small = task.is_images and max(task.shape[1:]) < 16
         colour = task.is_images and task.shape[0] > 1
         passes = max(5, round(220_000 / task.n_samples))  # as many steps, whatever the size of the data set
-        default: dict[str, Any] = {"epochs": min(passes, 40), "warmup_epochs": min(max(passes, 15), 100)}
+        default: dict[str, Any] = {"epochs": min(passes, 40), "warmup_epochs": min(max(2 * passes, 15), 100)}
         default |= {"lr": 1e-3, "lr_end": 1e-4} if small else {}
         paper = (
             {"networks": "triple-gan", "epochs": 500, "lr": 1e-4, "lr_end": 1e-5, "critic": "ns-gan"}
             | {"entropy_weight": 1.0, "entropy_from": 0.0, "schedule": "threshold"}
             | {"consistency_weight": 100 / task.n_clusters, "consistency_ramp": 0.0}
             | {"warp": 0.5 if colour else 0.0, "shift_only": True, "noise": 0.15}  # 0.5: two pixels of 32
-            | {"adversarial_weight_end": 1.0, "separate_noise": False, "warp_discriminator": False, "pairs_weight": 0.0}
-            | {"teacher": False, "warmup_epochs": 0}
+            | {"adversarial_weight": 1.0, "adversarial_weight_end": 1.0, "pairs_weight": 0.0}
+            | {"separate_noise": False, "warp_discriminator": False, "teacher": False, "warmup_epochs": 0}
         )
         batch = max(100, task.n_samples // 20)
         smoke = {"epochs": 2, "warmup_epochs": 1, "batch_size": batch, "warmup_batch_size": batch}

@@ -129,7 +129,8 @@ class Textbook:
         generated = self.G(self.noisy(self.noise.codes, 0)).detach()
         answer, truth = self.C(self.warped(generated, 1), self.noise.clusterer[2]), self.noise.codes
         pairs = -(truth * answer.log() + (1 - truth) * (1 - answer).log()).mean()
-        fading = 1 - (1 - self.c.adversarial_weight_end) * (PROGRESS - 0.5) / 0.5
+        start, end = self.c.adversarial_weight, self.c.adversarial_weight_end
+        fading = start - (start - end) * (PROGRESS - 0.5) / 0.5
         return fading * adversarial + 0.7 * self.entropy(code) + consistency + self.c.pairs_weight * pairs
 
     def entropy(self, code: Tensor) -> Tensor:
