@@ -67,11 +67,11 @@ class Copies(nn.Module):
     def follow(self, z: Tensor, theta: Mixture, weight: float) -> None:
         """The steps of y and u, given z `(n, d)` and θ; `weight` is λ / ρ."""
         y, u = self.pair.unbind(1)
-        moved = drawn(z + u, y, theta, weight)
+        moved = pulled(z + u, y, theta, weight)
         self.pair.copy_(torch.stack([moved, u + z - moved], 1))
 
 
-def drawn(v: Tensor, y: Tensor, theta: Mixture, weight: float) -> Tensor:
+def pulled(v: Tensor, y: Tensor, theta: Mixture, weight: float) -> Tensor:
     """Where `weight` Q + |· - v|² / 2 is least, all `(n, d)`: Q is the quadratic that touches G at `y` from above."""
     precision, pull = majorant(y, theta)
     moved: Tensor = torch.linalg.solve(torch.eye(y.shape[1]).to(y) + weight * precision, v + weight * pull)

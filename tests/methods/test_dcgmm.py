@@ -18,7 +18,7 @@ from gancluster.engine.game import Game
 from gancluster.engine.play import play
 from gancluster.engine.trained import settle
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Nets, Row, Task
-from gancluster.methods.dcgmm import DCGMM, GAME, Config, Copies, drawn
+from gancluster.methods.dcgmm import DCGMM, GAME, Config, Copies, pulled
 from gancluster.methods.mixture import Mixture, Model
 
 everywhere = pytest.mark.parametrize("model", get_args(Model))
@@ -77,7 +77,7 @@ def held(y: torch.Tensor, before: torch.Tensor, mixture: Mixture) -> torch.Tenso
 def test_the_step_of_y_is_where_its_objective_has_no_slope(model: Model, weight: float) -> None:
     mixture, before = theta(model), points()
     v = before + torch.randn(N, D, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    y = drawn(v, before, mixture, weight).requires_grad_()
+    y = pulled(v, before, mixture, weight).requires_grad_()
     objective = weight * held(y, before, mixture) + (y - v).square().sum(1) / 2
     (slope,) = torch.autograd.grad(objective.sum(), y)
     assert float(slope.abs().max()) < 1e-10
@@ -101,7 +101,7 @@ def test_a_step_of_y_never_raises_the_augmented_lagrangian(model: Model, weight:
     values = list[torch.Tensor]()
     for _ in range(5):
         values.append(weight * cost(y, mixture) + (y - v).square().sum(1) / 2)
-        y = drawn(v, y, mixture, weight)
+        y = pulled(v, y, mixture, weight)
     assert bool((torch.stack(values).diff(dim=0) <= 1e-10).all())
 
 
