@@ -152,7 +152,7 @@ class ClusterGAN(base.Method):
 
     def phases(self) -> list[Phase]:
         c = self.config
-        adam, warmup_adam = Adam(Linear(c.lr, c.lr_end), clip=c.clip), Adam(Linear(c.warmup_lr, c.warmup_lr))
+        adam, steady = Adam(Linear(c.lr, c.lr_end), clip=c.clip), Adam(Linear(c.warmup_lr, c.warmup_lr))
         warmup = [[Turn(("clusterer", "head"), self.warmup_loss)]]
         rounds = [[Turn("clusterer", self.clusterer_loss)]]
         if c.gan:
@@ -163,7 +163,7 @@ class ClusterGAN(base.Method):
         adversarial = Phase("adversarial", c.epochs, c.batch_size, rounds, adam)
         if not c.warmup_epochs:
             return [adversarial]
-        return [Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, warmup, warmup_adam), adversarial]
+        return [Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, warmup, steady, pretrains=True), adversarial]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         table = self.table.to(rng.device)

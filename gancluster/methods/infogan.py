@@ -157,7 +157,7 @@ class InfoGAN(base.Method):
         if not c.warmup_epochs:
             return [game]
         warmup, adam = [Turn(("recogniser", "head"), self.warmup_loss)], Adam(Linear(c.lr_warmup, c.lr_warmup))
-        return [Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [warmup], adam), game]
+        return [Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [warmup], adam, pretrains=True), game]
 
     def optimizer(self, lr: float) -> Optimizer:
         c, rate = self.config, Linear(lr, lr * self.config.lr_end)

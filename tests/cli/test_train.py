@@ -40,7 +40,7 @@ def stopping(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
 
 def test_a_run_has_its_files_and_five_pictures(smoke: Run) -> None:
     pictures = ["clusters.png", "confusion.png", "embedding.png", "generated.png", "losses.png"]
-    files = [".lock", "checkpoint.safetensors", "config.json", "embedding.npz", "log.csv", "result.json"]
+    files = [".lock", "checkpoint.safetensors", "config.json", "embedding.npz", "log.csv", "result.json", "start.npz"]
     assert sorted(file.name for file in smoke.folder.iterdir()) == sorted(pictures + files)
     for name in pictures:
         with Image.open(smoke.folder / name) as picture:
