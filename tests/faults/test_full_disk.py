@@ -21,17 +21,17 @@ def contents(folder: Path) -> dict[str, bytes]:
     ("after", "limit", "name"),
     [
         (4, 10_000, "checkpoint.safetensors"),
-        (14, 100, "log.csv"),
-        (21, 10_000, "embedding.npz"),
-        pytest.param(13, 10_000, "checkpoint.safetensors", marks=pytest.mark.slow),
-        pytest.param(22, 100, "result.json", marks=pytest.mark.slow),
+        (15, 100, "log.csv"),
+        (22, 10_000, "embedding.npz"),
+        pytest.param(14, 10_000, "checkpoint.safetensors", marks=pytest.mark.slow),
+        pytest.param(23, 100, "result.json", marks=pytest.mark.slow),
     ],
 )
 def test_a_full_disk_ends_a_run_in_one_line_and_loses_nothing(
     nursery: Nursery, untouched: Run, tmp_path: Path, after: int, limit: int, name: str
 ) -> None:
-    """Saving every step, the renamings are: config; checkpoint of step 1; log and checkpoint of steps 2 to 10;
-    checkpoint, embedding and result. Within an epoch the log is written with the content that it has.
+    """Saving every step, the renamings are: config; checkpoint of step 1; log and checkpoint of steps 2 to 10, and on
+    the way the start; checkpoint, embedding and result. Within an epoch the log is written with the content that it has.
     """
     root, copy = tmp_path / "runs", tmp_path / "copy"
     folder = root / untouched.request.folder

@@ -73,7 +73,7 @@ def test_ended_before_anything_was_saved_it_begins_anew(tmp_path: Path, straight
     run = placed(tmp_path, digits)
     with pytest.raises(PulledPlug):
         train(run, digits, pulling(5), save_every=1000)
-    assert sorted(file.name for file in run.folder.iterdir()) == [".lock", "config.json"]
+    assert sorted(file.name for file in run.folder.iterdir()) == [".lock", "config.json", "start.npz"]
     train(run, digits)
     assert outcome(run) == outcome(straight)
 

@@ -96,6 +96,7 @@ def test_the_page_of_a_run_says_what_its_files_say(show: Any, story: list[page.S
 
 def test_a_collapse_is_told_with_what_to_try(show: Any, straight: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     result = straight.result()
+    monkeypatch.setattr(Run, "result", lambda run: result | {"diagnosis": None})
     assert told.ailing(straight) == []
     ill = {"phase": "adversarial", "epoch": 3, "signs": ["few codes are found"], "commands": ["gancluster train <x>"]}
     monkeypatch.setattr(Run, "result", lambda run: result | {"diagnosis": ill})
