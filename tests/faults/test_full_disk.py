@@ -31,7 +31,7 @@ def test_a_full_disk_ends_a_run_in_one_line_and_loses_nothing(
     nursery: Nursery, untouched: Run, tmp_path: Path, after: int, limit: int, name: str
 ) -> None:
     """Saving every step, the renamings are: config; checkpoint of step 1; log and checkpoint of steps 2 to 10, and on
-    the way the start; checkpoint, embedding and result. Within an epoch the log is written with the content that it has.
+    the way the start; checkpoint, embedding and result. Within an epoch the log is written with what it has.
     """
     root, copy = tmp_path / "runs", tmp_path / "copy"
     folder = root / untouched.request.folder
