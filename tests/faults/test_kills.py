@@ -52,7 +52,7 @@ def test_killed_while_it_draws_it_draws_again(nursery: Nursery, untouched: Run, 
     assert nursery.train(one, draw=True).code == 0
     wanted = {file.name: file.read_bytes() for file in every(one)[0].folder.glob("*.png")}
     assert len(wanted) >= 5
-    without = 6  # renamings before the first picture: config, log and checkpoint, checkpoint, embedding, result
+    without = 7  # renamings before the first picture: config, start, log, checkpoint, checkpoint, embedding, result
     assert nursery.train(two, draw=True, kill_at=without + 2).code == -signal.SIGKILL
     assert every(two)[0].status == "finished"
     assert len(list(every(two)[0].folder.glob("*.png"))) == 1
