@@ -88,7 +88,7 @@ class CatGAN(base.Method):
         if phase == "adversarial" and self.config.warmup_epochs:
             D = players["discriminator"]
             assert isinstance(D, gan_em.Classifier)
-            contrast.start_from_kmeans(D, players["head"], batches.shuffled(seed), *D.start(), seed)
+            contrast.start_from_clusters(D, players["head"], batches.shuffled(seed), *D.start(), seed)
             contrast.number_as_classes(D, batches.at(batches.known), batches.labels)
 
     def averages(self) -> dict[str, float]:

@@ -85,7 +85,7 @@ class Config(base.Config):
     warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
     warmup_lr: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
     warmup_temperature: float = Field(1.0, gt=0, description="the higher, the less alike images repel in the warm-up")
-    start: Literal["random", "k-means"] = Field("k-means", description="extension: C begins at the warm-up's K-means")
+    start: Literal["random", contrast.By] = Field("communities", description="extension: what C begins at clusters by")
 
 
 class Noise(NamedTuple):
@@ -140,12 +140,11 @@ class ClusterGAN(base.Method):
         return players
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
-        order = torch.randperm(len(batches), generator=torch.Generator().manual_seed(seed))
+        C, parts, start = players["clusterer"], batches.shuffled(seed, LOOK), self.config.start
         if phase == self.phases()[0].name:
-            adapt(players["clusterer"], batches.at(order[:LOOK]))
-        elif self.config.start == "k-means":
-            samples = (batches.at(part) for part in torch.split(order, LOOK))
-            contrast.start_from_kmeans(players["clusterer"], players["head"], samples, "top", 4 * self.table - 2, seed)
+            adapt(C, next(parts))
+        elif start != "random":
+            contrast.start_from_clusters(C, players["head"], parts, "top", 4 * self.table - 2, seed, start)
 
     def averages(self) -> dict[str, float]:
         return {"clusterer": self.config.average}
@@ -313,7 +312,7 @@ class ClusterGAN(base.Method):
         c = self.config
         used = {
             "warm-up": c.warmup_epochs > 0,
-            "k-means start": c.warmup_epochs > 0 and c.start == "k-means",
+            f"start from {c.start}": c.warmup_epochs > 0 and c.start != "random",
             f"critic {c.critic}": c.gan and c.critic not in ("gan", "ns-gan"),
             "fading game": c.gan and c.adversarial_weight_end != c.adversarial_weight,
             "separate noise": c.gan and c.separate_noise,

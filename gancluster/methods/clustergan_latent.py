@@ -123,7 +123,7 @@ class ClusterGANLatent(base.Method):
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
         if phase == "adversarial" and self.config.warmup_epochs:
             encoder, table = players["encoder"], 4 * torch.eye(self.k) - 2
-            contrast.start_from_kmeans(encoder, players["head"], batches.shuffled(seed), "top", table, seed)
+            contrast.start_from_clusters(encoder, players["head"], batches.shuffled(seed), "top", table, seed)
 
     def averages(self) -> dict[str, float]:
         return {"encoder": self.config.average} if self.config.consistency_weight else {}

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from gancluster import metrics
 from gancluster.data.warp import warp
 from gancluster.methods.base import Batch, Clock, Loss, Nets, Phase, Turn
-from gancluster.methods.kmeans import kmeans_centres, nearest
+from gancluster.methods.classical import COMPONENTS, principal_components
+from gancluster.methods.communities import communities_by, neighbours_in
+from gancluster.methods.kmeans import kmeans_centres, nearest, unit_length
 from gancluster.networks.blocks import read_out
 from gancluster.optim import Adam, Linear
+
+By = Literal["k-means", "communities"]
 
 
 def head(features: int) -> nn.Module:
@@ -47,18 +52,26 @@ def instance_discrimination(one: Tensor, other: Tensor, temperature: float = 0.5
 
 
 @torch.no_grad()
-def start_from_kmeans(
-    C: nn.Module, head: nn.Module, samples: Iterable[Tensor], layer: str, table: Tensor, seed: int
+def start_from_clusters(
+    C: nn.Module, head: nn.Module, samples: Iterable[Tensor], layer: str, table: Tensor, seed: int, by: By = "k-means"
 ) -> None:
-    """Let a `layer` of C read K-means clusters of the head's projections out of C's features.
+    """Let a `layer` of C read clusters out of C's features.
 
-    `table` `(n_clusters, m)`: what it should say of each. With logits of ±2 C stays undecided, about .88 and .12, so
-    that misplaced samples can still move.
+    K-means of the head's projections, or `by` the communities of neighbours that these clusters gather: neighbours
+    among samples, among features (which count twice) and among projections.
+    `table` `(n_clusters, m)`: what the layer should say of each. With logits of ±2 C stays undecided, about .88 and
+    .12, so that misplaced samples can still move.
     """
-    features = torch.cat([C(part, features=True) for part in samples])
+    parts = list(samples)
+    features = torch.cat([C(part, features=True) for part in parts])
     projections = head(features).cpu().numpy()
-    clusters = torch.from_numpy(nearest(projections, kmeans_centres(projections, len(table), seed)))
-    read_out(C.get_submodule(layer), features, table[clusters].to(features))
+    clusters = nearest(projections, kmeans_centres(projections, len(table), seed))
+    if by == "communities":
+        with threadpool_limits(1):  # as in `kmeans_centres`
+            _, seen = principal_components(torch.cat(parts).flatten(1).cpu().numpy(), COMPONENTS, seed)
+        spaces = [seen, unit_length(features.cpu().numpy()), unit_length(projections)]
+        clusters = communities_by(clusters, neighbours_in(spaces, [1.0, 2.0, 1.0]), seed)
+    read_out(C.get_submodule(layer), features, table[torch.from_numpy(clusters)].to(features))
 
 
 @torch.no_grad()

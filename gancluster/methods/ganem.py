@@ -174,7 +174,7 @@ class GANEM(base.Method):
         c, encoder, prior = self.config, players["encoder"], players["prior"]
         if phase == self.phases()[1].name and c.warmup_epochs:
             assert isinstance(encoder, gan_em.Classifier)
-            contrast.start_from_kmeans(encoder, players["head"], batches.shuffled(seed), *encoder.start(), seed)
+            contrast.start_from_clusters(encoder, players["head"], batches.shuffled(seed), *encoder.start(), seed)
             contrast.number_as_classes(encoder, batches.at(batches.known), batches.labels)
         if c.prior == "estimated":
             prior.get_buffer("phi").copy_(self.shares(phase, encoder, batches.shuffled(seed)))

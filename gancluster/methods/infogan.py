@@ -143,7 +143,7 @@ class InfoGAN(base.Method):
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
         if phase == "adversarial" and self.config.warmup_epochs:
             recogniser, table = players["recogniser"], 4 * torch.eye(self.k) - 2
-            contrast.start_from_kmeans(recogniser, players["head"], batches.shuffled(seed), "top", table, seed)
+            contrast.start_from_clusters(recogniser, players["head"], batches.shuffled(seed), "top", table, seed)
 
     def averages(self) -> dict[str, float]:
         return {"recogniser": self.config.average} if self.config.consistency_weight else {}

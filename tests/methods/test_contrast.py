@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gancluster.methods.codes import block_means, block_table
-from gancluster.methods.contrast import head, instance_discrimination, start_from_kmeans
+from gancluster.methods.contrast import head, instance_discrimination, start_from_clusters
 from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks import compact, triple_gan
 
@@ -30,12 +30,12 @@ def test_twins_that_agree_and_differ_from_the_rest_cost_little() -> None:
     assert float(instance_discrimination(apart, apart, 0.2)) < 0.1
     assert float(instance_discrimination(apart, apart.roll(1, 0), 0.2)) > 4
     same = torch.ones(8, 3)
-    assert float(instance_discrimination(same, same)) == pytest.approx(math.log(15), abs=1e-4)
+    assert float(instance_discrimination(same, same, 0.5)) == pytest.approx(math.log(15), abs=1e-4)
 
 
 def test_the_length_of_a_view_does_not_matter() -> None:
     one, other = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(instance_discrimination(5 * one, other), instance_discrimination(one, other))
+    assert torch.allclose(instance_discrimination(5 * one, other, 0.5), instance_discrimination(one, other, 0.5))
 
 
 def test_the_head_projects_to_64() -> None:
@@ -43,12 +43,11 @@ def test_the_head_projects_to_64() -> None:
 
 
 @pytest.mark.parametrize("networks", [compact, triple_gan])
-def test_a_start_from_kmeans_gives_samples_the_codes_of_their_clusters_undecided(networks: ModuleType) -> None:
+def test_a_start_from_k_means_gives_samples_the_codes_of_their_clusters_undecided(networks: ModuleType) -> None:
     torch.manual_seed(0)
     C, table = networks.players((6,), 12, 3, (0.0, 1.0)).clusterer, block_table(3, 12)
-    projection = head(C.n_features)
-    samples = 4 * torch.eye(3, 6)[torch.arange(300) % 3] + 0.1 * torch.randn(300, 6)
-    start_from_kmeans(C, projection, samples.split(100), "top", 4 * table - 2, seed=0)
+    projection, samples = head(C.n_features), three_groups()
+    start_from_clusters(C, projection, samples.split(100), "top", 4 * table - 2, 0, "k-means")
     projections = projection(torch.cat([C(part, features=True) for part in samples.split(100)])).detach().numpy()
     clusters = torch.from_numpy(nearest(projections, kmeans_centres(projections, 3, seed=0)))
     codes = torch.cat([C(part) for part in samples.split(100)]).detach()
@@ -56,3 +55,18 @@ def test_a_start_from_kmeans_gives_samples_the_codes_of_their_clusters_undecided
     assert torch.equal(block_means(codes, table).argmax(1), clusters)
     on, off = codes[table[clusters] == 1], codes[table[clusters] == 0]
     assert (float(on.mean()), float(off.mean())) == pytest.approx((0.88, 0.12), abs=0.03)
+
+
+def test_a_start_from_communities_finds_groups_that_are_apart() -> None:
+    torch.manual_seed(0)
+    C = compact.players((6,), 3, 3, (0.0, 1.0)).clusterer
+    samples = three_groups()
+    start_from_clusters(C, head(C.n_features), samples.split(100), "top", 4 * torch.eye(3) - 2, seed=0)
+    clusters = torch.cat([C(part) for part in samples.split(100)]).argmax(1)
+    groups = [clusters[i::3].unique().tolist() for i in range(3)]
+    assert sorted(groups) == [[0], [1], [2]]
+
+
+def three_groups() -> torch.Tensor:
+    """300 points of 6 values, every third of one group; groups are far apart."""
+    return 4 * torch.eye(3, 6)[torch.arange(300) % 3] + 0.1 * torch.randn(300, 6)
