@@ -53,7 +53,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "infogan": "gancluster.methods.infogan:InfoGAN",
         "kmeans": "gancluster.methods.classical:KMeans",
         "ldmgi": "gancluster.methods.spectral:LDMGI",
-        "leiden": "gancluster.methods.communities:LeidenCommunities",
+        "louvain": "gancluster.methods.communities:LouvainCommunities",
         "meg": "gancluster.methods.lecture:MEG",
         "n-cuts": "gancluster.methods.spectral:NCuts",
         "nmf": "gancluster.methods.factorisation:NMF",

@@ -60,7 +60,7 @@ class Config(base.Config):
 
     gan: bool = Field(True, description="play against D and G (Eq. 2); off: the paper's first ablation")
     critic: str = Field("r1", description=critics.HELP + "; printed: gan, which saturates; paper: ns-gan")
-    adversarial_weight: float = Field(0.2, ge=0, description="weight of C's adversarial loss until half of training")
+    adversarial_weight: float = Field(0.05, ge=0, description="weight of C's adversarial loss until half of training")
     adversarial_weight_end: float = Field(0.0, ge=0, description="extension: its weight at the end (linear between)")
     warp_discriminator: bool = Field(True, description="extension: D sees warped samples, true and generated alike")
     pairs_weight: float = Field(1.0, ge=0, description="extension: weight of C's loss on generated samples' codes")

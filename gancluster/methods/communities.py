@@ -37,17 +37,17 @@ def neighbours_in(
     return graph
 
 
-def communities_by(clusters: Clusters, graph: sparse.csr_matrix, seed: int) -> Clusters:
+def communities_by(clusters: Clusters, graph: sparse.csr_matrix) -> Clusters:
     """Clusters `(n,)` made of whole communities of a graph `(n, n)`, each where given `clusters` have most of it.
 
-    Then communities move, one by one, while modularity rises. Leiden's resolution is the first of 1, 2, 4, ... at which
-    every cluster has most of some community.
+    Then communities move, one by one, while modularity rises. Louvain's resolution is the first of 1, 2, 4, ... at
+    which every cluster has most of some community. (Not Leiden's: its draws there follow no seed.)
     """
-    from sknetwork.clustering import Leiden
+    from sknetwork.clustering import Louvain
 
     resolution = 1.0
     while True:
-        member = one_hot(Leiden(resolution, random_state=seed).fit_predict(graph))
+        member = one_hot(Louvain(resolution).fit_predict(graph))
         place = np.asarray((member.T @ one_hot(clusters)).argmax(1)).ravel()
         if len(np.unique(place)) == len(np.unique(clusters)):
             links = (member.T @ graph @ member).toarray()
@@ -80,21 +80,19 @@ def one_hot(numbers: Clusters) -> sparse.csr_matrix:
 
 
 class Config(base.Config):
-    """Options of Leiden's communities."""
+    """Options of Louvain's communities."""
 
     neighbours: int = Field(NEIGHBOURS, ge=1, description="nearest neighbours that a sample is linked with")
 
 
-class LeidenCommunities(Fit):
-    """Leiden's communities of neighbours among the samples' principal components, gathered by their K-means."""
+class LouvainCommunities(Fit):
+    """Louvain's communities of neighbours among the samples' principal components, gathered by their K-means."""
 
-    name: ClassVar[str] = "leiden"
-    paper: ClassVar[str] = "Traag, Waltman, van Eck: From Louvain to Leiden, Scientific Reports 2019"
+    name: ClassVar[str] = "louvain"
+    paper: ClassVar[str] = "Blondel, Guillaume, Lambiotte, Lefebvre: Fast Unfolding of Communities, 2008"
     config_type: ClassVar[type[base.Config]] = Config
 
     def fit(self, samples: Embedding, seed: int) -> Fitted:
         _, reduced = principal_components(samples, COMPONENTS, seed)
         clusters = best_of(STARTS, reduced, self.task.n_clusters, seed).labels_.astype(np.int64)
-        return Fitted(
-            communities_by(clusters, neighbours_in([reduced], neighbours=self.config.neighbours), seed), reduced
-        )
+        return Fitted(communities_by(clusters, neighbours_in([reduced], neighbours=self.config.neighbours)), reduced)

@@ -70,7 +70,7 @@ def start_from_clusters(
         with threadpool_limits(1):  # as in `kmeans_centres`
             _, seen = principal_components(torch.cat(parts).flatten(1).cpu().numpy(), COMPONENTS, seed)
         spaces = [seen, unit_length(features.cpu().numpy()), unit_length(projections)]
-        clusters = communities_by(clusters, neighbours_in(spaces, [1.0, 2.0, 1.0]), seed)
+        clusters = communities_by(clusters, neighbours_in(spaces, [1.0, 2.0, 1.0]))
     read_out(C.get_submodule(layer), features, table[torch.from_numpy(clusters)].to(features))
 
 
