@@ -86,6 +86,7 @@ class Config(base.Config):
     warmup_lr: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
     warmup_temperature: float = Field(1.0, gt=0, description="the higher, the less alike images repel in the warm-up")
     start: Literal["random", contrast.By] = Field("communities", description="extension: what C begins at clusters by")
+    start_logit: float = Field(4.0, gt=0, description="± logit of C's units there; at 2 samples move more easily")
 
 
 class Noise(NamedTuple):
@@ -140,11 +141,12 @@ class ClusterGAN(base.Method):
         return players
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
-        C, parts, start = players["clusterer"], batches.shuffled(seed, LOOK), self.config.start
+        c, C, parts = self.config, players["clusterer"], batches.shuffled(seed, LOOK)
         if phase == self.phases()[0].name:
             adapt(C, next(parts))
-        elif start != "random":
-            contrast.start_from_clusters(C, players["head"], parts, "top", 4 * self.table - 2, seed, start)
+        elif c.start != "random":
+            logits = c.start_logit * (2 * self.table - 1)
+            contrast.start_from_clusters(C, players["head"], parts, "top", logits, seed, c.start)
 
     def averages(self) -> dict[str, float]:
         return {"clusterer": self.config.average}
@@ -325,11 +327,10 @@ class ClusterGAN(base.Method):
 
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
-        small = task.is_images and max(task.shape[1:]) < 16
         colour = task.is_images and task.shape[0] > 1
         passes = max(5, round(220_000 / task.n_samples))  # as many steps, whatever the size of the data set
         default: dict[str, Any] = {"epochs": min(passes, 40), "warmup_epochs": min(max(2 * passes, 15), 100)}
-        default |= {"lr": 1e-3, "lr_end": 1e-4} if small else {}
+        default |= {"lr": 1e-3, "lr_end": 1e-4} if task.is_images and max(task.shape[1:]) < 16 else {}
         paper = (
             {"networks": "triple-gan", "epochs": 500, "lr": 1e-4, "lr_end": 1e-5, "critic": "ns-gan"}
             | {"entropy_weight": 1.0, "entropy_from": 0.0, "schedule": "threshold"}

@@ -60,7 +60,7 @@ def start_from_clusters(
     K-means of the head's projections, or `by` the communities of neighbours that these clusters gather: neighbours
     among samples, among features (which count twice) and among projections.
     `table` `(n_clusters, m)`: what the layer should say of each. With logits of ±2 C stays undecided, about .88 and
-    .12, so that misplaced samples can still move.
+    .12, so that misplaced samples can still move; with ±4 few do.
     """
     parts = list(samples)
     features = torch.cat([C(part, features=True) for part in parts])

@@ -43,18 +43,21 @@ def test_the_head_projects_to_64() -> None:
 
 
 @pytest.mark.parametrize("networks", [compact, triple_gan])
-def test_a_start_from_k_means_gives_samples_the_codes_of_their_clusters_undecided(networks: ModuleType) -> None:
+@pytest.mark.parametrize(("logit", "sure"), [(2, 0.88), (4, 0.98)])
+def test_a_start_from_k_means_gives_samples_the_codes_of_their_clusters_as_sure_as_asked(
+    networks: ModuleType, logit: float, sure: float
+) -> None:
     torch.manual_seed(0)
     C, table = networks.players((6,), 12, 3, (0.0, 1.0)).clusterer, block_table(3, 12)
     projection, samples = head(C.n_features), three_groups()
-    start_from_clusters(C, projection, samples.split(100), "top", 4 * table - 2, 0, "k-means")
+    start_from_clusters(C, projection, samples.split(100), "top", logit * (2 * table - 1), 0, "k-means")
     projections = projection(torch.cat([C(part, features=True) for part in samples.split(100)])).detach().numpy()
     clusters = torch.from_numpy(nearest(projections, kmeans_centres(projections, 3, seed=0)))
     codes = torch.cat([C(part) for part in samples.split(100)]).detach()
     assert clusters.unique().tolist() == [0, 1, 2]
     assert torch.equal(block_means(codes, table).argmax(1), clusters)
     on, off = codes[table[clusters] == 1], codes[table[clusters] == 0]
-    assert (float(on.mean()), float(off.mean())) == pytest.approx((0.88, 0.12), abs=0.03)
+    assert (float(on.mean()), float(off.mean())) == pytest.approx((sure, 1 - sure), abs=0.03)
 
 
 def test_a_start_from_communities_finds_groups_that_are_apart() -> None:
