@@ -30,7 +30,6 @@ from gancluster.runs.training import train
 DIGITS = EXAMPLES["small images"]
 CLOCK = Clock(torch.zeros(()))
 FAST: dict[str, Any] = {"epochs": 2, "batch_size": 60, "width": 0.125}
-kinds = pytest.mark.parametrize("kind", EXAMPLES)
 
 
 def game(task: Task = DIGITS, **options: Any) -> ClusterGANLatent:
@@ -207,14 +206,8 @@ def test_a_smoke_run_of_any_number_of_clusters_plays_to_the_end(k: int, digits: 
     assert samples.shape == (k, 3, *digits.shape)
 
 
-@kinds
-def test_presets_can_be_played_on_every_kind_of_data(kind: str) -> None:
-    task = EXAMPLES[kind]
-    for preset in ClusterGANLatent.presets(task).values():
-        method = ClusterGANLatent(Config(**preset.values), task)
-        assert method.phases()
-        with torch.device("meta"):
-            assert set(method.players()) >= {"encoder", "discriminator", "generator"}
+def test_the_papers_settings() -> None:
+    task = EXAMPLES["grey images"]
     paper = Config(**ClusterGANLatent.presets(task)["paper"].values)
     assert (paper.lr, paper.beta1, paper.beta2, paper.batch_size, paper.critic) == (1e-4, 0.5, 0.9, 64, "wgan-gp")
     assert (paper.noise_size, paper.noise, paper.noise_weight, paper.class_weight) == (30, 0.1, 10, 10)

@@ -17,7 +17,7 @@ from gancluster.engine import checkpoint
 from gancluster.engine.game import Game
 from gancluster.engine.play import play
 from gancluster.engine.trained import settle
-from gancluster.methods.base import EXAMPLES, Batch, Clock, Nets, Row, Task
+from gancluster.methods.base import Batch, Clock, Nets, Row, Task
 from gancluster.methods.dcgmm import DCGMM, GAME, Config, Copies, pulled
 from gancluster.methods.mixture import Mixture, Model
 
@@ -211,14 +211,3 @@ def test_stopped_anywhere_it_comes_to_the_same_bytes(digits: Dataset, tmp_path: 
         list(play(again))
         checkpoint.save(again, tmp_path / "again")
         assert (tmp_path / "again").read_bytes() == (tmp_path / "straight").read_bytes()
-
-
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_presets_can_be_played_on_every_kind_of_data(example: str) -> None:
-    task = EXAMPLES[example]
-    for preset in DCGMM.presets(task).values():
-        method = DCGMM(Config(**preset.values), task)
-        assert len(method.phases()) == 2
-        with torch.device("meta"):
-            embedding = method.embed(method.players(), torch.zeros(2, *task.shape))
-        assert embedding.shape == (2, task.n_clusters)

@@ -188,18 +188,6 @@ def test_vectors_are_clustered_too(kind: Any) -> None:
     assert metrics.scores(some.labels, partition(training), 8)["acc"] > 0.6
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
-@pytest.mark.parametrize("kind", METHODS)
-def test_presets_can_be_played_on_every_kind_of_data(kind: Any, example: str) -> None:
-    task = EXAMPLES[example]
-    for preset in kind.presets(task).values():
-        method = kind(kind.config_type(**preset.values), task)
-        assert len(method.phases()) == (1 if kind is AEKMeans else 2)
-        with torch.device("meta"):
-            embedding = method.embed(method.players(), torch.zeros(2, *task.shape))
-        assert embedding.shape == (2, 10 if kind is AEKMeans else task.n_clusters)
-
-
 def test_the_papers_settings() -> None:
     task = EXAMPLES["grey images"]
     dec, idec = (kind.config_type(**kind.presets(task)["paper"].values) for kind in (DEC, IDEC))

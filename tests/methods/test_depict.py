@@ -203,16 +203,6 @@ def test_stopped_anywhere_it_comes_to_the_same_bytes(digits: Dataset, tmp_path: 
         assert (tmp_path / "again").read_bytes() == (tmp_path / "straight").read_bytes()
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_presets_can_be_played_on_every_kind_of_data(example: str) -> None:
-    task = EXAMPLES[example]
-    for preset in DEPICT.presets(task).values():
-        method = DEPICT(Config(**preset.values), task)
-        assert len(method.phases()) == 3
-        with torch.device("meta"):
-            assert method.embed(method.players(), torch.zeros(2, *task.shape)).shape == (2, task.n_clusters)
-
-
 def test_the_papers_settings() -> None:
     paper, code = (Config(**DEPICT.presets(GREY)[name].values) for name in ("paper", "author-code"))
     assert (paper.target, code.target) == ("printed", "code")

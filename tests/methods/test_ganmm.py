@@ -239,17 +239,6 @@ def test_each_pair_begins_with_a_part_of_its_own(digits: Dataset) -> None:
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_presets_can_be_played_on_every_kind_of_data(example: str) -> None:
-    task = EXAMPLES[example]
-    for preset in GANMM.presets(task).values():
-        method = GANMM(Config(**preset.values), task)
-        assert len(method.phases()) == 2
-        with torch.device("meta"):
-            players = method.players()
-            assert method.embed(players, torch.zeros(2, *task.shape)).shape == (2, task.n_clusters)
-
-
 def test_the_papers_settings() -> None:
     paper = Config(**GANMM.presets(EXAMPLES["grey images"])["paper"].values)
     method = GANMM(paper, EXAMPLES["grey images"])

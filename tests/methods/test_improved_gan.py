@@ -106,16 +106,6 @@ def test_without_labels_it_is_refused_in_one_line() -> None:
         game(EXAMPLES["small images"])
 
 
-@pytest.mark.parametrize("kind", EXAMPLES)
-def test_presets_can_be_played_on_every_kind_of_data(kind: str) -> None:
-    task = EXAMPLES[kind]._replace(n_labels=100)
-    for preset in ImprovedGAN.presets(task).values():
-        method = ImprovedGAN(Config(**preset.values), task)
-        assert method.phases()
-        with torch.device("meta"):
-            assert set(method.players()) == {"discriminator", "generator"}
-
-
 def test_stopped_and_resumed_it_ends_with_the_same_bytes(tmp_path: Path, digits: Dataset) -> None:
     def ask(moment: Moment) -> None:
         if moment.played == 5:

@@ -31,7 +31,6 @@ from gancluster.methods.imsat import (
 
 CLOCK = Clock(torch.zeros(()))
 VECTORS = Task((5,), 3, 40)
-kinds = pytest.mark.parametrize("kind", EXAMPLES)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -181,17 +180,13 @@ def test_it_tells_digits_apart_far_above_chance(augmentation: str, least: float,
     assert metrics.scores(digits.labels, found, 10)["acc"] > least
 
 
-@kinds
-def test_presets_can_be_played_on_every_kind_of_data(kind: str) -> None:
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_no_preset_has_an_extension(kind: str) -> None:
     task = EXAMPLES[kind]
     for preset in IMSAT.presets(task).values():
         method = IMSAT(Config(**preset.values), task)
-        assert method.phases()
         assert method.extensions() == []
         assert method.draw(3, rng()).shape == (3, *task.shape)
-        with torch.device("meta"):
-            classifier = method.players()["classifier"]
-            assert classifier(torch.zeros(2, *task.shape)).shape == (2, task.n_clusters)
 
 
 def test_the_paper_s_settings() -> None:

@@ -32,7 +32,6 @@ DIGITS = EXAMPLES["small images"]
 VECTORS = Task((6,), 3, 200)
 CLOCK = Clock(torch.zeros(()))
 FAST: dict[str, Any] = {"epochs": 2, "batch_size": 60, "width": 0.125}
-kinds = pytest.mark.parametrize("kind", EXAMPLES)
 
 
 def game(task: Task = DIGITS, **options: Any) -> InfoGAN:
@@ -169,14 +168,8 @@ def test_a_smoke_run_of_any_number_of_clusters_plays_to_the_end(name: str, k: in
     assert samples.shape == (k, 3, *digits.shape)
 
 
-@kinds
-def test_presets_can_be_played_on_every_kind_of_data(kind: str) -> None:
-    task = EXAMPLES[kind]
-    for preset in InfoGAN.presets(task).values():
-        method = InfoGAN(Config(**preset.values), task)
-        assert method.phases()
-        with torch.device("meta"):
-            assert set(method.players()) >= {"recogniser", "discriminator", "generator"}
+def test_the_papers_settings() -> None:
+    task = EXAMPLES["grey images"]
     paper = Config(**InfoGAN.presets(task)["paper"].values)
     assert (paper.lr_generator, paper.lr_discriminator, paper.beta1, paper.batch_size) == (1e-3, 2e-4, 0.5, 128)
     assert (paper.leak, paper.noise_size, paper.code_size, paper.critic) == (0.01, 62, 2, "ns-gan")
