@@ -36,9 +36,12 @@ class Batches:
 
     def shuffled(self, seed: int, size: int = 1000) -> Iterator[Tensor]:
         """All samples in an order drawn by `seed`, scaled, `size` at a time: parts that are alike, for batch norm."""
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
-        for part in torch.split(order.to(self.stored.device), size):
+        for part in torch.split(self.order(seed), size):
             yield self.at(part)
+
+    def order(self, seed: int) -> Tensor:
+        """Where the samples of `shuffled` are stored, `(n,)`."""
+        return torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.stored.device)
 
     def parts(self, size: int = 1000) -> Iterator[Tensor]:
         """All samples in the order they are stored, scaled, `size` at a time."""

@@ -36,7 +36,6 @@ from gancluster.networks import compact, triple_gan
 from gancluster.networks.blocks import adapt, draw_numbers
 from gancluster.optim import Adam, Linear
 
-ARCHITECTURES = {"compact": compact.players, "triple-gan": triple_gan.players}
 Pair = tuple[Tensor, Tensor]
 Pass = tuple[Tensor, ...]
 LOOK = 20_000  # samples that whitening is learnt from: several times as many as an image has values
@@ -75,7 +74,7 @@ class Config(base.Config):
     consistency: bool = Field(True, description="C's codes of a sample and of its augmentation agree (Eq. 7)")
     consistency_weight: float = Field(1.0, ge=0, description="at 1 a changed cluster costs 2; printed: m / clusters")
     consistency_ramp: float = Field(0.0, ge=0, le=1, description="share of training over which its weight grows from 0")
-    teacher: bool = Field(True, description="extension: consistency follows C's average over time")
+    consistency_with: Literal["start", "teacher", "itself"] = Field("start", description="what C(x~) is to agree with")
     warp: float = Field(1.0, ge=0, description="strength of the warps that augment images; 0: noise alone")
     shift_only: bool = Field(False, description="warp by shifts (and flips, where the data allow them) alone")
     noise: float = Field(0.1, ge=0, description="standard deviation of the noise that augments, of the pixel range")
@@ -85,7 +84,7 @@ class Config(base.Config):
     warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
     warmup_lr: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
     warmup_temperature: float = Field(1.0, gt=0, description="the higher, the less alike images repel in the warm-up")
-    start: Literal["random", contrast.By] = Field("communities", description="extension: what C begins at clusters by")
+    start: contrast.By = Field("communities", description="extension: what C begins at clusters by")
     start_logit: float = Field(4.0, gt=0, description="± logit of C's units there; at 2 samples move more easily")
 
 
@@ -124,6 +123,8 @@ class ClusterGAN(base.Method):
                 flag, what = "--" + option.replace("_", "-"), f"less than the {task.n_clusters} clusters"
                 raise UserError(f"{flag} {getattr(config, option)} is {what}, which all need a place: raise {flag}")
         self.critic, self.table = critics.named(config.critic), codes.block_table(task.n_clusters, config.code_size)
+        no_start = config.consistency_with == "start" and not config.warmup_epochs
+        self.agrees_with = "teacher" if no_start else config.consistency_with
         self.ranked_by = "clusterer.inconsistency" if config.consistency else None
         with torch.device("meta"):
             self.prototypes = self.players()
@@ -131,45 +132,43 @@ class ClusterGAN(base.Method):
     # The players and their turns --------------------------------------------------------------------------------------
 
     def players(self) -> Modules:
-        build, task = ARCHITECTURES[self.config.networks], self.task
-        trio = build(task.shape, self.config.code_size, task.n_clusters, task.pixel_range)
+        networks, task = {"compact": compact, "triple-gan": triple_gan}[self.config.networks], self.task
+        trio = networks.players(task.shape, self.config.code_size, task.n_clusters, task.pixel_range)
         players: Modules = {"clusterer": trio.clusterer}
         if self.config.gan:
             players = trio._asdict() | {"discriminator": self.critic.wrap(trio.discriminator)}
         if self.config.warmup_epochs:
-            players["head"] = contrast.head(trio.clusterer.n_features)
+            players |= {"head": contrast.head(trio.clusterer.n_features), "start": contrast.Start(task.n_samples)}
         return players
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
         c, C, parts = self.config, players["clusterer"], batches.shuffled(seed, LOOK)
         if phase == self.phases()[0].name:
             adapt(C, next(parts))
-        elif c.start != "random":
+        else:
             logits = c.start_logit * (2 * self.table - 1)
-            contrast.start_from_clusters(C, players["head"], parts, "top", logits, seed, c.start)
+            clusters = contrast.start_from_clusters(C, players["head"], parts, "top", logits, seed, c.start)
+            players["start"].get_buffer("clusters")[batches.order(seed)] = clusters
 
     def averages(self) -> dict[str, float]:
         return {"clusterer": self.config.average}
 
     def phases(self) -> list[Phase]:
         c = self.config
-        adam, steady = Adam(Linear(c.lr, c.lr_end), clip=c.clip), Adam(Linear(c.warmup_lr, c.warmup_lr))
-        warmup = [[Turn(("clusterer", "head"), self.warmup_loss)]]
+        warmup, steady = [[Turn(("clusterer", "head"), self.warmup_loss)]], Adam(Linear(c.warmup_lr, c.warmup_lr))
         rounds = [[Turn("clusterer", self.clusterer_loss)]]
         if c.gan:
             free = Turn("discriminator", self.discriminator_loss, self.critic.repeat, self.critic.after_step)
             held = Turn("discriminator", self.penalised_discriminator_loss, self.critic.repeat, self.critic.after_step)
             others = [Turn("generator", self.generator_loss), *rounds[0]]
             rounds = [[held, *others], *[[free, *others]] * (self.critic.every - 1)]
-        adversarial = Phase("adversarial", c.epochs, c.batch_size, rounds, adam)
-        if not c.warmup_epochs:
-            return [adversarial]
-        return [Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, warmup, steady, pretrains=True), adversarial]
+        warm = Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, warmup, steady, pretrains=True)
+        game = Phase("adversarial", c.epochs, c.batch_size, rounds, Adam(Linear(c.lr, c.lr_end), clip=c.clip))
+        return [warm, game] if c.warmup_epochs else [game]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
-        table = self.table.to(rng.device)
         return Noise(
-            codes=table[codes.balanced_clusters(n, self.task.n_clusters, rng)],
+            codes=self.table.to(rng.device)[codes.balanced_clusters(n, self.task.n_clusters, rng)],
             uniform=torch.rand(3, n, self.config.code_size, generator=rng, device=rng.device),
             warps=tuple(draw_warp(n, self.task.shape, self.task.flips, rng) for _ in range(2)),
             mix=torch.rand(n, generator=rng, device=rng.device),
@@ -219,8 +218,7 @@ class ClusterGAN(base.Method):
         terms = {"entropy": c.entropy_weight * clock.ramp(c.entropy_from, c.entropy_from) * entropy}
         watched = {"selected": selected}
         if c.gan:
-            pair = self.real_pair(code, batch.inputs, noise, clock)
-            real = nets["discriminator"](*pair, noise.discriminator[0])
+            real = nets["discriminator"](*self.real_pair(code, batch.inputs, noise, clock), noise.discriminator[0])
             weight = c.adversarial_weight + (c.adversarial_weight_end - c.adversarial_weight) * clock.ramp(0.5, 1.0)
             terms["adversarial"] = weight * self.critic.generator_loss(-real)
         if c.consistency:
@@ -246,17 +244,21 @@ class ClusterGAN(base.Method):
         return (nu * losses).mean(), nu.mean()
 
     def consistency_loss(self, nets: Nets, code: Tensor, batch: Batch, noise: Noise) -> Tensor:
-        """Eq. 7: mean of ||C(x) - C(x~)||² over m / K, so that a full change of cluster counts 2."""
-        augmented = nets["clusterer"](self.augment(batch.inputs, noise.warps[0]), noise.clusterer[1])
-        target = nets.averaged["clusterer"](batch.inputs).detach() if self.config.teacher else code
-        block = self.config.code_size / self.task.n_clusters
-        return (augmented - target).square().sum(1).mean() / block
+        """Eq. 7: mean of ||C(x) - C(x~)||² over m / K, so that a full change of cluster counts 2.
+
+        Extension: in the place of C(x) the code of the cluster that x started in, or what C's average says of x.
+        """
+        c, augmented = self.config, nets["clusterer"](self.augment(batch.inputs, noise.warps[0]), noise.clusterer[1])
+        if self.agrees_with == "start":
+            code = self.table.to(code)[nets["start"](batch.where)]
+        elif self.agrees_with == "teacher":
+            code = nets.averaged["clusterer"](batch.inputs).detach()
+        return (augmented - code).square().sum(1).mean() / (c.code_size / self.task.n_clusters)
 
     def warmup_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """Extension: two warps of a sample attract, other samples repel."""
-        passes = zip(noise.warps, noise.clusterer[:2], strict=True)
-        views = [nets["clusterer"](self.augment(batch.inputs, w), numbers, features=True) for w, numbers in passes]
-        one, other = (nets["head"](view) for view in views)
+        views = [(self.augment(batch.inputs, by), noise.clusterer[i]) for i, by in enumerate(noise.warps)]
+        one, other = (nets["head"](nets["clusterer"](*view, features=True)) for view in views)
         return Loss({"instances": contrast.instance_discrimination(one, other, self.config.warmup_temperature)})
 
     # Their parts ------------------------------------------------------------------------------------------------------
@@ -314,13 +316,13 @@ class ClusterGAN(base.Method):
         c = self.config
         used = {
             "warm-up": c.warmup_epochs > 0,
-            f"start from {c.start}": c.warmup_epochs > 0 and c.start != "random",
+            f"start from {c.start}": c.warmup_epochs > 0,
             f"critic {c.critic}": c.gan and c.critic not in ("gan", "ns-gan"),
             "fading game": c.gan and c.adversarial_weight_end != c.adversarial_weight,
             "separate noise": c.gan and c.separate_noise,
             "warped discriminator": c.gan and c.warp_discriminator,
             "generated pairs": c.gan and c.pairs_weight > 0,
-            "teacher": c.consistency and c.teacher,
+            f"consistency with {self.agrees_with}": c.consistency and self.agrees_with != "itself",
             "warps beyond shifts": c.consistency and self.task.is_images and c.warp > 0 and not c.shift_only,
         }
         return [name for name, on in used.items() if on]
@@ -334,17 +336,15 @@ class ClusterGAN(base.Method):
         paper = (
             {"networks": "triple-gan", "epochs": 500, "lr": 1e-4, "lr_end": 1e-5, "critic": "ns-gan"}
             | {"entropy_weight": 1.0, "entropy_from": 0.0, "schedule": "threshold"}
-            | {"consistency_weight": 100 / task.n_clusters, "consistency_ramp": 0.0}
             | {"warp": 0.5 if colour else 0.0, "shift_only": True, "noise": 0.15}  # 0.5: two pixels of 32
             | {"adversarial_weight": 1.0, "adversarial_weight_end": 1.0, "pairs_weight": 0.0}
-            | {"separate_noise": False, "warp_discriminator": False, "teacher": False, "warmup_epochs": 0}
+            | {"separate_noise": False, "warp_discriminator": False, "warmup_epochs": 0}
+            | {"consistency_weight": 100 / task.n_clusters, "consistency_with": "itself"}
         )
         batch = max(100, task.n_samples // 20)
         smoke = {"epochs": 2, "warmup_epochs": 1, "batch_size": batch, "warmup_batch_size": batch}
         return {
             "default": Preset("our recipe, with extensions; `gancluster train clustergan --dataset usps`", default),
-            "paper": Preset(
-                "as printed, but corrected; needs a GPU; `gancluster train clustergan --preset paper`", paper
-            ),
+            "paper": Preset("as printed, corrected; needs a GPU; `gancluster train clustergan --preset paper`", paper),
             "smoke": Preset("seconds, to see that all runs; `gancluster train clustergan --preset smoke`", smoke),
         }

@@ -51,11 +51,24 @@ def instance_discrimination(one: Tensor, other: Tensor, temperature: float = 0.5
     return F.cross_entropy(logits, twin)
 
 
+class Start(nn.Module):
+    """The cluster that every sample started in, a player that nobody trains: where samples are stored → theirs."""
+
+    clusters: Tensor
+
+    def __init__(self, n_samples: int) -> None:
+        super().__init__()
+        self.register_buffer("clusters", torch.zeros(n_samples, dtype=torch.long))
+
+    def forward(self, index: Tensor) -> Tensor:
+        return self.clusters[index]
+
+
 @torch.no_grad()
 def start_from_clusters(
     C: nn.Module, head: nn.Module, samples: Iterable[Tensor], layer: str, table: Tensor, seed: int, by: By = "k-means"
-) -> None:
-    """Let a `layer` of C read clusters out of C's features.
+) -> Tensor:
+    """Let a `layer` of C read clusters `(n,)` out of C's features of samples `(n, *shape)`, given part by part.
 
     K-means of the head's projections, or `by` the communities of neighbours that these clusters gather: neighbours
     among samples, among features (which count twice) and among projections.
@@ -71,7 +84,9 @@ def start_from_clusters(
             _, seen = principal_components(torch.cat(parts).flatten(1).cpu().numpy(), COMPONENTS, seed)
         spaces = [seen, unit_length(features.cpu().numpy()), unit_length(projections)]
         clusters = communities_by(clusters, neighbours_in(spaces, [1.0, 2.0, 1.0]))
-    read_out(C.get_submodule(layer), features, table[torch.from_numpy(clusters)].to(features))
+    found = torch.from_numpy(clusters).to(features.device)
+    read_out(C.get_submodule(layer), features, table.to(features)[found])
+    return found
 
 
 @torch.no_grad()

@@ -225,7 +225,8 @@ def test_a_run_remembers_the_command_that_repeats_it(
 
 @pytest.mark.usefixtures("undrawn")
 def test_every_option_of_a_method_can_be_given(ask: Ask, tmp_path: Path) -> None:
-    options = "--critic wgan-gp --pace none --no-consistency --form printed --clip 1.5 --no-teacher --warmup-epochs 0"
+    options = "--critic wgan-gp --pace none --no-consistency --form printed --clip 1.5 --warmup-epochs 0"
+    options += " --consistency-with itself"
     said = ask(SMOKE, "--epochs 1", options, "--json --runs-dir", tmp_path)
     assert said.code == 0
     given = every(tmp_path)[0].request.options
@@ -235,7 +236,7 @@ def test_every_option_of_a_method_can_be_given(ask: Ask, tmp_path: Path) -> None
         False,
         "printed",
     )
-    assert (given["clip"], given["teacher"], given["warmup_epochs"], given["epochs"]) == (1.5, False, 0, 1)
+    assert (given["clip"], given["consistency_with"], given["warmup_epochs"], given["epochs"]) == (1.5, "itself", 0, 1)
 
 
 def test_several_seeds_are_trained_together_so_many_at_a_time(ask: Ask, duel: list[object]) -> None:

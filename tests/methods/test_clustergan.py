@@ -18,7 +18,7 @@ from gancluster.engine.trained import settle
 from gancluster.errors import UnknownName, UserError
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Loss, Nets, Task
 from gancluster.methods.clustergan import ClusterGAN, Config
-from gancluster.methods.codes import block_table
+from gancluster.methods.codes import block_means, block_table
 
 DIGITS = EXAMPLES["small images"]
 VECTORS = Task((6,), 3, 200)
@@ -37,7 +37,8 @@ def clusterer_loss(progress: float, task: Task = VECTORS, **options: Any) -> Los
     players = method.players()
     nets = Nets(players, {"clusterer": players["clusterer"]})
     noise = method.draw(12, torch.Generator().manual_seed(0))
-    return method.clusterer_loss(nets, Batch(torch.rand(12, *task.shape)), noise, Clock(torch.tensor(progress)))
+    batch = Batch(torch.rand(12, *task.shape), where=torch.arange(12))
+    return method.clusterer_loss(nets, batch, noise, Clock(torch.tensor(progress)))
 
 
 # Players and turns ----------------------------------------------------------------------------------------------------
@@ -46,7 +47,7 @@ def clusterer_loss(progress: float, task: Task = VECTORS, **options: Any) -> Los
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        ({}, {"clusterer", "generator", "discriminator", "head"}),
+        ({}, {"clusterer", "generator", "discriminator", "head", "start"}),
         ({"warmup_epochs": 0}, {"clusterer", "generator", "discriminator"}),
         ({"gan": False, "warmup_epochs": 0}, {"clusterer"}),
     ],
@@ -54,7 +55,8 @@ def clusterer_loss(progress: float, task: Task = VECTORS, **options: Any) -> Los
 def test_only_those_who_play_are_made(options: dict[str, Any], names: set[str]) -> None:
     method = game(**options)
     assert set(method.players()) == names
-    assert {m for p in method.phases() for turns in p.rounds for turn in turns for m in turn.movers} == names
+    movers = {m for p in method.phases() for turns in p.rounds for turn in turns for m in turn.movers}
+    assert movers == names - {"start"}
 
 
 def test_algorithm_1_moves_discriminator_generator_clusterer() -> None:
@@ -129,12 +131,36 @@ def test_pace_decides_how_many_samples_count(pace: str) -> None:
         assert shares[1] == pytest.approx(0.505, abs=0.1)
 
 
-def test_a_changed_cluster_costs_two() -> None:
-    method, table = game(VECTORS, code_size=6, teacher=False), block_table(3, 6)
-    answers = iter([table[[1]]])
-    nets = Nets({"clusterer": lambda x, numbers: next(answers)}, {})
-    noise = method.draw(1, torch.Generator().manual_seed(0))
-    assert float(method.consistency_loss(nets, table[[0]], Batch(torch.rand(1, 6)), noise)) == pytest.approx(2)
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ({}, 2),
+        ({"consistency_with": "teacher"}, 1),
+        ({"consistency_with": "itself"}, 0),
+        ({"warmup_epochs": 0}, 1),
+    ],
+    ids=str,
+)
+def test_a_cluster_other_than_asked_for_costs_two(options: Any, asked: int) -> None:
+    method, table = game(VECTORS, code_size=6, **options), block_table(3, 6)
+    for answer in range(3):
+        players = {"clusterer": lambda x, numbers, a=answer: table[[a]], "start": lambda at: torch.tensor([0, 2])[at]}
+        nets = Nets(players, {"clusterer": lambda x: table[[1]]})
+        noise = method.draw(1, torch.Generator().manual_seed(0))
+        batch = Batch(torch.rand(1, 6), where=torch.tensor([1]))
+        loss = method.consistency_loss(nets, table[[0]], batch, noise)
+        assert float(loss) == pytest.approx(0 if answer == asked else 2)
+
+
+def test_samples_start_where_c_says_they_are(digits: Dataset) -> None:
+    method = game(Task(digits.shape, 10, 240), warmup_epochs=1, warmup_batch_size=240)
+    batches = Batches(digits.unlabelled())
+    training = Game(method, batches, seed=0)
+    next(play(training))
+    (codes,) = (training.nets({})["clusterer"](part) for part in batches.parts(240))
+    clusters = training.nets({})["start"](torch.arange(240))
+    assert len(clusters.unique()) == 10
+    assert float((block_means(codes, method.table).argmax(1) == clusters).float().mean()) > 0.95
 
 
 def test_the_printed_form_changes_the_entropy_alone() -> None:
@@ -204,7 +230,8 @@ def test_the_papers_preset_has_no_extension_and_the_default_says_which_it_has(ki
     presets = ClusterGAN.presets(task)
     assert game(task, **presets["paper"].values).extensions() == []
     used = game(task, **presets["default"].values).extensions()
-    expected = {"warm-up", "critic r1", "separate noise", "warped discriminator", "generated pairs", "teacher"}
+    expected = {"warm-up", "start from communities", "critic r1", "separate noise", "warped discriminator"}
+    expected |= {"generated pairs", "consistency with start"}
     assert expected <= set(used)
     assert ("warps beyond shifts" in used) == task.is_images
 
@@ -217,7 +244,7 @@ def test_the_papers_preset_is_what_is_printed(kind: str) -> None:
     assert (config.code_noise, config.code_noise_end, config.schedule) == (0.5, 0.1, "threshold")
     assert config.consistency_weight * task.n_clusters / config.code_size == 1  # of Eq. 7's own sum
     assert config.adversarial_weight == config.adversarial_weight_end == 1
-    assert (config.entropy_weight, config.entropy_from) == (1, 0)
+    assert (config.entropy_weight, config.entropy_from, config.consistency_with) == (1, 0, "itself")
     assert (config.warp > 0) == (kind == "colour images")
     assert (config.form, config.critic, config.networks) == ("corrected", "ns-gan", "triple-gan")
 
@@ -310,7 +337,13 @@ def test_trained_codes_cluster_digits_far_better_than_chance(
     [
         {"critic": "wgan-gp"},
         {"critic": "gan", "form": "printed", "blur": "additive", "schedule": "threshold", "entropy_from": 0.0},
-        {"networks": "triple-gan", "critic": "ns-gan", "teacher": False, "warmup_epochs": 1, "warmup_batch_size": 50},
+        {
+            "networks": "triple-gan",
+            "critic": "ns-gan",
+            "consistency_with": "itself",
+            "warmup_epochs": 1,
+            "warmup_batch_size": 50,
+        },
         {"gan": False, "pace": "none"},
         {"consistency": False, "pace": "plain", "average": 1.0, "clip": 0.5},
     ],

@@ -64,8 +64,11 @@ def test_a_start_from_communities_finds_groups_that_are_apart() -> None:
     torch.manual_seed(0)
     C = compact.players((6,), 3, 3, (0.0, 1.0)).clusterer
     samples = three_groups()
-    start_from_clusters(C, head(C.n_features), samples.split(100), "top", 4 * torch.eye(3) - 2, seed=0)
+    found = start_from_clusters(
+        C, head(C.n_features), samples.split(100), "top", 4 * torch.eye(3) - 2, 0, "communities"
+    )
     clusters = torch.cat([C(part) for part in samples.split(100)]).argmax(1)
+    assert torch.equal(found, clusters)
     groups = [clusters[i::3].unique().tolist() for i in range(3)]
     assert sorted(groups) == [[0], [1], [2]]
 

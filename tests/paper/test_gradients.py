@@ -26,7 +26,7 @@ PLAIN = {
     "warp_discriminator": False,
     "pairs_weight": 0.0,
     "adversarial_weight_end": 1.0,
-    "teacher": False,
+    "consistency_with": "itself",
     "blur": "additive",
 }
 
@@ -37,6 +37,7 @@ class Scene:
     def __init__(self, shape: tuple[int, ...], seed: int = 0, **options: Any) -> None:
         torch.manual_seed(seed)
         common = {"batch_size": N, "code_size": M, "entropy_weight": 0.7, "pairs_weight": 0.4, "warp": 0.5}
+        common |= {"consistency_with": "teacher"}
         self.method = ClusterGAN(Config(**common | options), Task(shape, K, 100))
         self.modules = {name: module.double() for name, module in self.method.players().items()}
         self.teacher = self.method.players()["clusterer"].double()
@@ -124,7 +125,7 @@ class Textbook:
         adversarial = logit.mean() if self.c.critic == "wgan-gp" else -(1 - logit.sigmoid()).log().mean()
         code = self.C(self.s.inputs, self.noise.clusterer[0])
         augmented = self.C(self.warped(self.s.inputs, 0), self.noise.clusterer[1])
-        target = self.s.teacher(self.s.inputs).detach() if self.c.teacher else code
+        target = self.s.teacher(self.s.inputs).detach() if self.c.consistency_with == "teacher" else code
         consistency = ((augmented - target) ** 2).sum() / N / (M / K)
         generated = self.G(self.noisy(self.noise.codes, 0)).detach()
         answer, truth = self.C(self.warped(generated, 1), self.noise.clusterer[2]), self.noise.codes
