@@ -257,7 +257,7 @@ class ClusterGAN(base.Method):
 
     def warmup_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """Extension: two warps of a sample attract, other samples repel."""
-        views = [(self.augment(batch.inputs, by), noise.clusterer[i]) for i, by in enumerate(noise.warps)]
+        views = [(self.augment(batch.inputs, w), r) for w, r in zip(noise.warps, noise.clusterer[:2], strict=True)]
         one, other = (nets["head"](nets["clusterer"](*view, features=True)) for view in views)
         return Loss({"instances": contrast.instance_discrimination(one, other, self.config.warmup_temperature)})
 
