@@ -70,10 +70,12 @@ def reachable(root: object) -> Iterator[object]:
 
 
 def holding(root: object, labels: np.ndarray[Any, Any]) -> list[object]:
-    """What `root` leads to that equals the labels: arrays, tensors, or plain sequences of them."""
+    """What `root` leads to that equals the labels: arrays, tensors (none on `meta`: no data), or sequences of them."""
     wanted = labels.tolist()
     found: list[object] = []
     for one in reachable(root):
+        if isinstance(one, torch.Tensor) and one.is_meta:
+            continue
         if isinstance(one, torch.Tensor | np.ndarray) and tuple(one.shape) == labels.shape:
             found += [one] if one.tolist() == wanted else []
         elif isinstance(one, list | tuple | bytes) and len(one) == len(labels):
