@@ -104,6 +104,13 @@ def test_every_test_that_a_page_names_exists() -> None:
     assert [name for name in named if f"def {name[1]}(" not in sources] == []
 
 
+def test_every_file_that_a_page_shows_is_marked_as_the_page_s_maker_reads_it() -> None:
+    """A formatter of Python once read `--8<-- "file"` as a comparison, and spaced it."""
+    marks = [line for page in PAGES for line in page.read_text().splitlines() if line.startswith("--8")]
+    assert len(marks) >= 4
+    assert [mark for mark in marks if not re.fullmatch('--8<--( "[^"]+")?', mark)] == []
+
+
 def test_every_function_that_a_page_names_exists() -> None:
     rooms = ("codes", "self_paced", "critics", "blocks", "data", "methods", "networks", "metrics", "report", "engine")
     named = texts(rf"^(?:gancluster\.)?((?:{'|'.join(rooms)})\.[\w.]+)$")

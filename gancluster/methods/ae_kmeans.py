@@ -75,9 +75,6 @@ class AEKMeans(base.Method):
         """`kmeans`: the nearest centre."""
         return {"kmeans": nearest(embedding, centres, unit=False)}
 
-    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
-        return None
-
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
         says = {"default": "a quarter of the units", "paper": "DEC's sizes", "smoke": "seconds, to see that all runs"}

@@ -260,9 +260,9 @@ class Method(ABC):
         clusters = next(iter(self.assign(embedding, centres).values()))
         return block_table(k, bits).bool().numpy()[clusters]
 
-    @abstractmethod
     def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
-        """Generated samples `(n_clusters, per_cluster, *shape)`; None where the game has no generator."""
+        """Generated samples `(n_clusters, per_cluster, *shape)`; None where the game has no generator, as here."""
+        return None
 
     def symptoms(self, row: Row) -> list[str]:
         """What a collapse looks like in an epoch's row of the log; none here.

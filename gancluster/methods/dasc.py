@@ -188,9 +188,6 @@ class DASC(base.Method):
         """`subspace`: the nearest."""
         return {"subspace": embedding.argmax(1)}
 
-    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
-        return None
-
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
         start, epochs = ae_kmeans.budget(task), {"pretrain_epochs": min(max(round(50_000 / task.n_samples), 20), 200)}

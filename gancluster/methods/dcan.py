@@ -193,10 +193,6 @@ class DCAN(base.Method):
         """`theta`: the likeliest cluster."""
         return {"theta": embedding.argmax(1)}
 
-    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
-        """None: the decoder is no player of the game."""
-        return None
-
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
         n = task.n_samples

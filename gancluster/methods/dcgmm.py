@@ -158,9 +158,6 @@ class DCGMM(base.Method):
         """`theta`: the likeliest cluster."""
         return {"theta": embedding.argmax(1)}
 
-    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
-        return None
-
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
         start, epochs = ae_kmeans.budget(task), min(max(round(250_000 / task.n_samples), 20), 50)

@@ -157,9 +157,6 @@ class DEC(base.Method):
         """`student`: the largest q."""
         return {"student": embedding.argmax(1)}
 
-    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
-        return None
-
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
         start, epochs = ae_kmeans.budget(task), min(max(round(500_000 / task.n_samples), 20), 100)

@@ -139,9 +139,6 @@ class DEPICT(base.Method):
         """Latents `(b, K)`."""
         return nets["encoder"](inputs)
 
-    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
-        return None
-
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
         n = task.n_samples

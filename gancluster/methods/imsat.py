@@ -121,9 +121,6 @@ class IMSAT(base.Method):
         """The probability of each cluster `(b, K)`."""
         return torch.softmax(nets["classifier"](self.scaled(inputs)), 1)
 
-    def generate(self, nets: Nets, per_cluster: int, rng: torch.Generator) -> Tensor | None:
-        return None
-
     @classmethod
     def presets(cls, task: Task) -> dict[str, Preset]:
         ours = {"width": 0.25, "epochs": min(max(round(500_000 / task.n_samples), 50), 200)}
