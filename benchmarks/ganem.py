@@ -25,7 +25,8 @@ from gancluster.runs.training import TrainOptions, plan, train
 SMALL = {"width": 0.25, "e_steps": 200, "lr_encoder": 2e-4}  # the code's rate moves so narrow an E too little
 
 WARPS = {"warp": 1.0, "pixel_noise": 0.1}
-START = {"warmup_epochs": 100, "encoder_norm": "batch"}
+START = {"warmup_epochs": 100, "encoder_norm": "batch", "start": "k-means", "consistency_with": "teacher"}
+HELD = {"start": "communities", "consistency_with": "start"}
 ROWS: dict[str, dict[str, Any]] = {
     "author-code": {},
     "form kl (Eq. 1)": {"form": "kl"},
@@ -43,6 +44,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "+ warps": WARPS,
     "+ warps, warm-up": WARPS | START,
     "+ warps, warm-up, consistency": WARPS | START | {"consistency_weight": 1.0},
+    "+ start from communities, held": WARPS | START | {"consistency_weight": 1.0} | HELD,
 }
 """The options that a row changes, by its name."""
 

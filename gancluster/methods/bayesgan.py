@@ -105,7 +105,7 @@ class BayesGAN(base.Method):
         if config.sampler == "released" and config.temperature != 1:
             raise UserError("--temperature has no meaning with --sampler released, which has nearly none: leave it out")
         shared = config.model_dump(include=set(infogan.Config.model_fields))
-        self.game = infogan.InfoGAN(infogan.Config(**shared), task)
+        self.game = infogan.InfoGAN(infogan.Config(**shared, start="k-means", consistency_with="teacher"), task)
 
     # The players and their turns --------------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ class BayesGAN(base.Method):
         if phase != "burn-in" or not self.config.warmup_epochs:
             return
         for m in self.members:
-            own = {name: players[f"{name}-{m}"] for name in ("recogniser", "head")}
+            own = {name: players[f"{name}-{m}"] for name in ("recogniser", "head", "start")}
             self.game.enter("adversarial", own, batches, seed)
         samples = list(batches.shuffled(seed))
         first, *others = [

@@ -20,16 +20,15 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from gancluster.data.batches import Batches
-from gancluster.data.warp import Warp, draw_warp, warp
-from gancluster.methods import base, contrast
+from gancluster.data.warp import Warp, draw_warp
+from gancluster.methods import base, recipe
 from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task, Turn
 from gancluster.methods.imsat import entropies
 from gancluster.networks import gan_em
 from gancluster.optim import Adam, Linear
 
 
-class Config(base.Config):
+class Config(recipe.Config):
     """CatGAN's options."""
 
     epochs: int = Field(100, ge=1, description="passes of the game through the data")
@@ -40,16 +39,6 @@ class Config(base.Config):
     noise_size: int = Field(128, ge=1, description="length of z, uniform on [-1, 1]")
     label_weight: float = Field(1.0, ge=0, description="λ: weight of the labels' cross-entropy")
 
-    warp: float = Field(0.0, ge=0, description="extension: strength of the warps under which D sees samples")
-    pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
-    consistency_weight: float = Field(0.0, ge=0, description="extension: D agrees with its average on real samples")
-    average: float = Field(0.01, gt=0, le=1, description="rate of the average of D's weights, where there is one")
-    warmup_epochs: int = Field(
-        0, ge=0, description="extension: epochs of instance discrimination, then a K-means start"
-    )
-    warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
-    lr_warmup: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
-
 
 class Noise(NamedTuple):
     """A step's random numbers: z `(n, noise_size)`; `warps`: one for real samples, one for fakes."""
@@ -58,7 +47,7 @@ class Noise(NamedTuple):
     warps: tuple[Warp, Warp]
 
 
-class CatGAN(base.Method):
+class CatGAN(recipe.Method):
     """The game, its losses, and what D says of new samples."""
 
     name: ClassVar[str] = "catgan"
@@ -80,26 +69,13 @@ class CatGAN(base.Method):
     def players(self) -> Modules:
         c, task = self.config, self.task
         discriminator = gan_em.classifier(task.shape, task.n_clusters, width=c.width)
-        warmup = {"head": contrast.head(discriminator.n_features)} if c.warmup_epochs else {}
         generator = gan_em.generator(task.shape, c.noise_size, task.pixel_range, c.width)
-        return warmup | {"discriminator": discriminator, "generator": generator}
-
-    def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
-        if phase == "adversarial" and self.config.warmup_epochs:
-            D = players["discriminator"]
-            assert isinstance(D, gan_em.Classifier)
-            contrast.start_from_clusters(D, players["head"], batches.shuffled(seed), *D.start(), seed)
-            contrast.number_as_classes(D, batches.at(batches.known), batches.labels)
-
-    def averages(self) -> dict[str, float]:
-        return {"discriminator": self.config.average} if self.config.consistency_weight else {}
+        return self.companions(discriminator) | {"discriminator": discriminator, "generator": generator}
 
     def phases(self) -> list[Phase]:
         c, turns = self.config, [Turn("discriminator", self.discriminator_loss), Turn("generator", self.generator_loss)]
         game = Phase("adversarial", c.epochs, c.batch_size, [turns], Adam(Linear(c.lr, c.lr), (c.beta1, 0.999)))
-        if not c.warmup_epochs:
-            return [game]
-        return [contrast.warmup("discriminator", c.warmup_epochs, c.warmup_batch_size, c.lr_warmup), game]
+        return [*self.warmup(), game]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         shape, flips = self.task.shape, self.task.flips
@@ -116,8 +92,7 @@ class CatGAN(base.Method):
         balance, sure = entropies(real)
         terms = {"balance": -balance, "sure": sure, "fakes": -unsure}
         if c.consistency_weight:
-            target = torch.softmax(nets.averaged["discriminator"](batch.inputs), 1).detach()
-            terms["consistency"] = c.consistency_weight * F.cross_entropy(real, target)
+            terms["consistency"] = self.consistency_loss(nets, batch, real)
         if batch.labelled:
             samples, classes = batch.labelled
             by = Warp(*(numbers[: len(samples)] for numbers in noise.warps[0]))
@@ -129,11 +104,6 @@ class CatGAN(base.Method):
         fake = nets["discriminator"](self.seen(nets["generator"](noise.z), noise.warps[1]))
         balance, sure = entropies(fake)
         return Loss({"balance": -balance, "sure": sure})
-
-    def seen(self, samples: Tensor, by: Warp) -> Tensor:
-        """Samples as D sees them."""
-        low, high = self.task.pixel_range
-        return warp(samples, by, self.config.warp, self.config.pixel_noise * (high - low))
 
     # After training ---------------------------------------------------------------------------------------------------
 
@@ -164,19 +134,9 @@ class CatGAN(base.Method):
         n = task.n_samples
         default: dict[str, Any] = {"width": 0.25, "epochs": min(max(round(54_000 / n), 5), 30)}
         if task.is_images:
-            default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100)}
-            default |= {"warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 1.0}
+            default |= recipe.for_images(n)
         return {
             "default": Preset("our recipe and extensions: ACC .95 on digits, minutes of one CPU core", default),
             "paper": Preset("the paper's game without extensions, GAN-EM's networks", {}),
             "smoke": Preset("seconds, to see that all runs", {"width": 0.125, "batch_size": 60, "epochs": 2}),
         }
-
-    def extensions(self) -> list[str]:
-        c = self.config
-        used = {
-            "warm-up and k-means start": c.warmup_epochs > 0,
-            "warps": c.warp > 0 or c.pixel_noise > 0,
-            "consistency": c.consistency_weight > 0,
-        }
-        return [name for name, on in used.items() if on]

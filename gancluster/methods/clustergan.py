@@ -138,17 +138,16 @@ class ClusterGAN(base.Method):
         if self.config.gan:
             players = trio._asdict() | {"discriminator": self.critic.wrap(trio.discriminator)}
         if self.config.warmup_epochs:
-            players |= {"head": contrast.head(trio.clusterer.n_features), "start": contrast.Start(task.n_samples)}
+            players |= contrast.players(trio.clusterer.n_features, task.n_samples)
         return players
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
-        c, C, parts = self.config, players["clusterer"], batches.shuffled(seed, LOOK)
+        c, C = self.config, players["clusterer"]
         if phase == self.phases()[0].name:
-            adapt(C, next(parts))
+            adapt(C, next(batches.shuffled(seed, LOOK)))
         else:
             logits = c.start_logit * (2 * self.table - 1)
-            clusters = contrast.start_from_clusters(C, players["head"], parts, "top", logits, seed, c.start)
-            players["start"].get_buffer("clusters")[batches.order(seed)] = clusters
+            contrast.start_from_clusters(C, players, batches, "top", logits, seed, c.start, LOOK)
 
     def averages(self) -> dict[str, float]:
         return {"clusterer": self.config.average}

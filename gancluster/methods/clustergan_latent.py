@@ -23,9 +23,8 @@ from pydantic import Field
 from torch import Tensor
 
 from gancluster import critics
-from gancluster.data.batches import Batches
-from gancluster.data.warp import Warp, draw_warp, warp
-from gancluster.methods import adversarial, base, codes, contrast
+from gancluster.data.warp import Warp, draw_warp
+from gancluster.methods import adversarial, base, codes, recipe
 from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task
 from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks import info_gan, latent_gan
@@ -35,7 +34,7 @@ from gancluster.optim import Adam, Linear
 STEPS = 500_000  # of G and E in the released code
 
 
-class Config(base.Config):
+class Config(recipe.Config):
     """Its options; the defaults are the released code's, for MNIST."""
 
     epochs: int = Field(10, ge=1, description="passes of the game through the data; released code: 500,000 steps")
@@ -54,18 +53,6 @@ class Config(base.Config):
     noise: float = Field(0.1, gt=0, description="σ, the standard deviation of z_n")
     noise_weight: float = Field(10.0, ge=0, description="β_n: weight of z_n's squared error, a mean over its length")
     class_weight: float = Field(10.0, ge=0, description="β_c: weight of the class's cross-entropy")
-
-    warp: float = Field(0.0, ge=0, description="extension: strength of the warps under which D and E see samples")
-    pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
-    consistency_weight: float = Field(
-        0.0, ge=0, description="extension: E agrees with its average on warped real samples"
-    )
-    average: float = Field(0.01, gt=0, le=1, description="rate of the average of E's weights, where there is one")
-    warmup_epochs: int = Field(
-        0, ge=0, description="extension: epochs of instance discrimination, then a K-means start"
-    )
-    warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
-    lr_warmup: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
 
 
 class Noise(NamedTuple):
@@ -87,7 +74,7 @@ class Reading(NamedTuple):
     logits: Tensor
 
 
-class ClusterGANLatent(base.Method):
+class ClusterGANLatent(recipe.Method):
     """The game, its losses, and the clusters of E's codes."""
 
     name: ClassVar[str] = "clustergan-latent"
@@ -101,7 +88,6 @@ class ClusterGANLatent(base.Method):
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
-        self.k = task.n_clusters
         self.critic = critics.named(config.critic, by_noise=True)
         self.ranked_by = "generator.consistency" if config.consistency_weight else None
 
@@ -111,7 +97,7 @@ class ClusterGANLatent(base.Method):
         c, shape = self.config, self.task.shape
         encoder = latent_gan.Encoder(shape, self.k, c.noise_size, c.encoder_norm, c.width)
         n_input = c.noise_size + self.k
-        players: Modules = {"head": contrast.head(encoder.n_features)} if c.warmup_epochs else {}
+        players = self.companions(encoder)
         if self.critic.entropy:
             players["statistics"] = Statistics(*info_gan.trunk(shape, "none", c.width, leak=0.2), n_input)
         return players | {
@@ -120,22 +106,11 @@ class ClusterGANLatent(base.Method):
             "generator": info_gan.generator(shape, n_input, self.task.pixel_range, c.width),
         }
 
-    def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
-        if phase == "adversarial" and self.config.warmup_epochs:
-            encoder, table = players["encoder"], 4 * torch.eye(self.k) - 2
-            contrast.start_from_clusters(encoder, players["head"], batches.shuffled(seed), "top", table, seed)
-
-    def averages(self) -> dict[str, float]:
-        return {"encoder": self.config.average} if self.config.consistency_weight else {}
-
     def phases(self) -> list[Phase]:
         c, losses = self.config, (self.discriminator_loss, self.generator_loss)
         rounds = adversarial.rounds(self.critic, "discriminator", *losses, beside=("encoder",))
         adam = Adam(Linear(c.lr, c.lr * c.lr_end), betas=(c.beta1, c.beta2))
-        game = Phase("adversarial", c.epochs, c.batch_size, rounds, adam)
-        if not c.warmup_epochs:
-            return [game]
-        return [contrast.warmup("encoder", c.warmup_epochs, c.warmup_batch_size, c.lr_warmup), game]
+        return [*self.warmup(), Phase("adversarial", c.epochs, c.batch_size, rounds, adam)]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         c, device, task = self.config, rng.device, self.task
@@ -165,9 +140,8 @@ class ClusterGANLatent(base.Method):
         fooled = adversarial.generator_loss(self.critic, nets, D, (fake,), sample, self.code(noise))
         cycle, terms = self.cycle(self.read(nets, fake), noise), dict(fooled.terms)
         if self.config.consistency_weight:
-            target = torch.softmax(nets.averaged["encoder"](batch.inputs)[:, -self.k :], 1).detach()
             warped = self.read(nets, self.seen(batch.inputs, noise.warps[0])).logits
-            terms["consistency"] = self.config.consistency_weight * F.cross_entropy(warped, target)
+            terms["consistency"] = self.consistency_loss(nets, batch, warped)
         return Loss(terms | cycle.terms, fooled.watched | cycle.watched)
 
     def cycle(self, read: Reading, noise: Noise) -> Loss:
@@ -186,11 +160,6 @@ class ClusterGANLatent(base.Method):
         """What E makes of samples `(b, *shape)`."""
         code = nets["encoder"](samples)
         return Reading(code[:, : -self.k], code[:, -self.k :])
-
-    def seen(self, samples: Tensor, by: Warp) -> Tensor:
-        """Samples as D and E see them."""
-        low, high = self.task.pixel_range
-        return warp(samples, by, self.config.warp, self.config.pixel_noise * (high - low))
 
     def generated(self, nets: Nets, noise: Noise) -> Tensor:
         """G's samples `(b, *shape)`."""
@@ -239,8 +208,7 @@ class ClusterGANLatent(base.Method):
         default: dict[str, Any] = {"width": 0.25, "batch_size": 100, "epochs": min(max(round(54_000 / n), 5), 30)}
         default |= {"codes": "balanced", "critic": "ns-gan", "lr": 5e-4, "class_weight": 1.0, "noise_weight": 1.0}
         if task.is_images:
-            default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100)}
-            default |= {"warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 3.0, "encoder_norm": "batch"}
+            default |= recipe.for_images(n) | {"consistency_weight": 3.0, "encoder_norm": "batch"}
         paper = {"epochs": max(round(STEPS * 64 / n), 1)}
         smoke = {"width": 0.125, "batch_size": 60, "epochs": 2}
         return {
@@ -250,11 +218,4 @@ class ClusterGANLatent(base.Method):
         }
 
     def extensions(self) -> list[str]:
-        c = self.config
-        used = {
-            "warm-up and k-means start": c.warmup_epochs > 0,
-            "warps": c.warp > 0 or c.pixel_noise > 0,
-            "consistency": c.consistency_weight > 0,
-            "batch norm in E": c.encoder_norm == "batch",
-        }
-        return [name for name, on in used.items() if on]
+        return super().extensions() + (["batch norm in E"] if self.config.encoder_norm == "batch" else [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from typing import Any, Literal
 
@@ -12,8 +11,9 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from gancluster import metrics
+from gancluster.data.batches import Batches
 from gancluster.data.warp import warp
-from gancluster.methods.base import Batch, Clock, Loss, Nets, Phase, Turn
+from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Turn
 from gancluster.methods.classical import COMPONENTS, principal_components
 from gancluster.methods.communities import communities_by, neighbours_in
 from gancluster.methods.kmeans import kmeans_centres, nearest, unit_length
@@ -51,6 +51,11 @@ def instance_discrimination(one: Tensor, other: Tensor, temperature: float = 0.5
     return F.cross_entropy(logits, twin)
 
 
+def players(features: int, n_samples: int) -> Modules:
+    """What a warm-up and the start after it need beside the encoder, of so many features."""
+    return {"head": head(features), "start": Start(n_samples)}
+
+
 class Start(nn.Module):
     """The cluster that every sample started in, a player that nobody trains: where samples are stored → theirs."""
 
@@ -66,34 +71,35 @@ class Start(nn.Module):
 
 @torch.no_grad()
 def start_from_clusters(
-    C: nn.Module, head: nn.Module, samples: Iterable[Tensor], layer: str, table: Tensor, seed: int, by: By = "k-means"
-) -> Tensor:
-    """Let a `layer` of C read clusters `(n,)` out of C's features of samples `(n, *shape)`, given part by part.
+    C: nn.Module, players: Modules, batches: Batches, layer: str, table: Tensor, seed: int, by: By, part: int = 1000
+) -> None:
+    """Let a `layer` of C read clusters out of C's features of all samples, seen `part` by part; `start` keeps them.
 
-    K-means of the head's projections, or `by` the communities of neighbours that these clusters gather: neighbours
-    among samples, among features (which count twice) and among projections.
+    K-means of the projections by `head`, or `by` the communities of neighbours that these clusters gather: neighbours
+    among samples, among features (which count twice) and among projections. They are numbered as the known classes.
     `table` `(n_clusters, m)`: what the layer should say of each. With logits of ±2 C stays undecided, about .88 and
     .12, so that misplaced samples can still move; with ±4 few do.
     """
-    parts = list(samples)
-    features = torch.cat([C(part, features=True) for part in parts])
-    projections = head(features).cpu().numpy()
+    parts, order = list(batches.shuffled(seed, part)), batches.order(seed)
+    features = torch.cat([C(samples, features=True) for samples in parts])
+    projections = players["head"](features).cpu().numpy()
     clusters = nearest(projections, kmeans_centres(projections, len(table), seed))
     if by == "communities":
         with threadpool_limits(1):  # as in `kmeans_centres`
             _, seen = principal_components(torch.cat(parts).flatten(1).cpu().numpy(), COMPONENTS, seed)
         spaces = [seen, unit_length(features.cpu().numpy()), unit_length(projections)]
         clusters = communities_by(clusters, neighbours_in(spaces, [1.0, 2.0, 1.0]))
-    found = torch.from_numpy(clusters).to(features.device)
-    read_out(C.get_submodule(layer), features, table.to(features)[found])
-    return found
+    started = players["start"].get_buffer("clusters")
+    started[order] = torch.from_numpy(clusters).to(order)
+    if len(batches.known):
+        started.copy_(numbered_as_classes(started, batches.known, batches.labels))
+    read_out(C.get_submodule(layer), features, table.to(features)[started[order]])
 
 
-@torch.no_grad()
-def number_as_classes(C: nn.Module, samples: Tensor, labels: Tensor) -> None:
-    """Order C's outputs as the classes `(b,)` of labelled samples `(b, *shape)`, one to one; none: as they are."""
-    if len(labels):
-        table = metrics.contingency(labels.cpu().numpy(), C(samples).argmax(1).cpu().numpy(), int(labels.max()) + 1)
-        order = torch.from_numpy(metrics.matching(table).argsort())
-        for parameter in C.get_submodule("top").parameters():
-            parameter.copy_(parameter[order])
+def numbered_as_classes(clusters: Tensor, known: Tensor, labels: Tensor) -> Tensor:
+    """Clusters `(n,)`, of which each gets the number of a class; `labels` `(k,)`, of all classes, are those of `known`.
+
+    One to one, so that most of the labelled samples have the number of their class.
+    """
+    table = metrics.contingency(labels.cpu().numpy(), clusters[known].cpu().numpy(), int(labels.max()) + 1)
+    return torch.from_numpy(metrics.matching(table)).to(clusters)[clusters]

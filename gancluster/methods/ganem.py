@@ -30,9 +30,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits as logistic_los
 
 from gancluster import critics
 from gancluster.data.batches import Batches
-from gancluster.data.warp import Warp, draw_warp, warp
+from gancluster.data.warp import Warp, draw_warp
 from gancluster.errors import UserError
-from gancluster.methods import adversarial, base, contrast
+from gancluster.methods import adversarial, base, recipe
 from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task, Turn
 from gancluster.networks import gan_em
 from gancluster.networks.blocks import calibrate
@@ -40,7 +40,7 @@ from gancluster.networks.statistics import Statistics
 from gancluster.optim import Adam, Linear, Optimizer, RMSprop
 
 
-class Config(base.Config):
+class Config(recipe.Config):
     """GAN-EM's options; the defaults are the released code's, for MNIST."""
 
     iterations: int = Field(100, ge=1, description="EM iterations: an M-step, then an E-step")
@@ -79,14 +79,6 @@ class Config(base.Config):
     lr_labels: float = Field(1e-3, gt=0, description="learning rate of supervised steps")
     label_weight: float = Field(0.0, ge=0, description="extension: weight of the labels in E-steps too")
 
-    warp: float = Field(0.0, ge=0, description="extension: strength of the warps under which D and E see samples")
-    pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
-    consistency_weight: float = Field(0.0, ge=0, description="extension: E agrees with its average on real samples")
-    average: float = Field(0.01, gt=0, le=1, description="rate of the average of E's weights, where there is one")
-    warmup_epochs: int = Field(0, ge=0, description="extension: epochs of instance discrimination for E's body")
-    warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
-    lr_warmup: float = Field(1e-3, gt=0, description="learning rate of the warm-up")
-
 
 class Noise(NamedTuple):
     """A step's random numbers: `places` `(n,)` in [0, 1), which the prior turns into classes; z `(n, noise_size)`.
@@ -100,7 +92,7 @@ class Noise(NamedTuple):
     mix: Tensor
 
 
-class GANEM(base.Method):
+class GANEM(recipe.Method):
     """The game, its losses, and what the E-net says of new samples."""
 
     name: ClassVar[str] = "ganem"
@@ -112,7 +104,6 @@ class GANEM(base.Method):
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
-        self.k = task.n_clusters
         self.critic = critics.named(config.critic or "ns-gan", by_noise=True)  # the units' turns are those of ns-gan
         self.ranked_by = "encoder.consistency" if config.consistency_weight else None
         self.begins_with_w = config.warmup_epochs > 0 or task.n_labels > 0  # E has something to say from the outset
@@ -127,7 +118,7 @@ class GANEM(base.Method):
     def players(self) -> Modules:
         c, shape, critic = self.config, self.task.shape, self.critic
         encoder = gan_em.classifier(shape, self.k, c.encoder_norm, c.width, c.bottleneck)
-        players: Modules = {"head": contrast.head(encoder.n_features)} if c.warmup_epochs else {}
+        players = self.companions(encoder)
         fitting: gan_em.Norm = "none" if critic.bounds else "batch"
         norm = fitting if c.discriminator_norm == "fitting" else c.discriminator_norm
         players["discriminator"] = critic.wrap(gan_em.classifier(shape, self.k + 1, norm, c.width))
@@ -139,10 +130,9 @@ class GANEM(base.Method):
 
     def phases(self) -> list[Phase]:
         c = self.config
-        warmup = [contrast.warmup("encoder", c.warmup_epochs, c.warmup_batch_size, c.lr_warmup)]
         labels = [self.label_step(t) for t in range(c.iterations + 1)] if self.task.n_labels else []
         steps = [[self.m_step(t), self.e_step(t), *labels[t + 1 :][:1]] for t in range(c.iterations)]
-        return (warmup if c.warmup_epochs else []) + labels[:1] + [phase for iteration in steps for phase in iteration]
+        return self.warmup() + labels[:1] + [phase for iteration in steps for phase in iteration]
 
     def m_step(self, t: int) -> Phase:
         """D and G play on real samples, weighted by what E said of them; in the first, E has said nothing yet."""
@@ -171,11 +161,8 @@ class GANEM(base.Method):
         return Adam(now) if self.config.optimizer == "adam" else RMSprop(now)
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
+        super().enter(phase, players, batches, seed)
         c, encoder, prior = self.config, players["encoder"], players["prior"]
-        if phase == self.phases()[1].name and c.warmup_epochs:
-            assert isinstance(encoder, gan_em.Classifier)
-            contrast.start_from_clusters(encoder, players["head"], batches.shuffled(seed), *encoder.start(), seed)
-            contrast.number_as_classes(encoder, batches.at(batches.known), batches.labels)
         if c.prior == "estimated":
             prior.get_buffer("phi").copy_(self.shares(phase, encoder, batches.shuffled(seed)))
         if phase.startswith("E-step") and c.frozen_generator:
@@ -183,14 +170,16 @@ class GANEM(base.Method):
             noises = [self.draw(c.e_batch_size, rng) for _ in range(10)]
             calibrate(players["generator"], (self.conditioned(prior(n.places), n.z) for n in noises))
 
+    def start_layer(self, encoder: nn.Module) -> tuple[str, Tensor]:
+        """A `--bottleneck`, where there is one, gives each cluster a place in it."""
+        assert isinstance(encoder, gan_em.Classifier)
+        return ("bottleneck", encoder.places()) if self.config.bottleneck else super().start_layer(encoder)
+
     def shares(self, phase: str, encoder: nn.Module, samples: Iterable[Tensor]) -> Tensor:
         """Eq. 8: phi `(K,)`, the mean of w over all samples; in M-steps, and as long as E has said nothing, uniform."""
         if not phase.startswith("E-step") or (phase == "E-step 1" and not self.begins_with_w):
             return torch.full((self.k,), 1 / self.k)
         return torch.cat([torch.softmax(encoder(part), 1) for part in samples]).mean(0)
-
-    def averages(self) -> dict[str, float]:
-        return {"encoder": self.config.average} if self.config.consistency_weight else {}
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         places = torch.rand(n, generator=rng, device=rng.device, dtype=torch.float64)  # in float32 strata's edges blur
@@ -245,9 +234,8 @@ class GANEM(base.Method):
         logits = nets["encoder"](self.seen(sample, noise.warps[1]))
         terms = {"classes": F.cross_entropy(logits, c)}
         if self.config.consistency_weight:
-            target = torch.softmax(nets.averaged["encoder"](batch.inputs), 1).detach()
             warped = nets["encoder"](self.seen(batch.inputs, noise.warps[0]))
-            terms["consistency"] = self.config.consistency_weight * F.cross_entropy(warped, target)
+            terms["consistency"] = self.consistency_loss(nets, batch, warped)
         if self.config.label_weight and batch.labelled:
             terms["labels"] = self.config.label_weight * self.label_loss(nets, batch, noise, clock).total
         return Loss(terms, {"correct": (logits.argmax(1) == c).float().mean()})
@@ -265,11 +253,6 @@ class GANEM(base.Method):
         return bool(wrong.double().mean() <= self.config.label_error)
 
     # Their parts ------------------------------------------------------------------------------------------------------
-
-    def seen(self, samples: Tensor, by: Warp) -> Tensor:
-        """Samples as D and E see them."""
-        low, high = self.task.pixel_range
-        return warp(samples, by, self.config.warp, self.config.pixel_noise * (high - low))
 
     def generated(self, nets: Nets, noise: Noise) -> tuple[Tensor, Tensor]:
         """G's samples `(b, *shape)`, and the classes `(b,)` that they are of."""
@@ -316,9 +299,8 @@ class GANEM(base.Method):
         n, m_epochs = task.n_samples, round(32_000 / task.n_samples)
         code: dict[str, Any] = {"m_batch_size": fitting(70), "e_batch_size": fitting(200)}
         default = code | {"width": 0.25, "iterations": 6, "m_epochs": min(max(m_epochs, 1), 20), "e_steps": 100}
-        default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100)}
-        default |= {"lr_encoder": 2e-4, "encoder_norm": "batch", "consistency_weight": 1.0}
-        default |= {"warp": 1.0, "pixel_noise": 0.1, "label_error": 0.0, "lr_labels": 2e-4, "label_weight": 1.0}
+        default |= recipe.for_images(n) | {"lr_encoder": 2e-4, "encoder_norm": "batch"}
+        default |= {"label_error": 0.0, "lr_labels": 2e-4, "label_weight": 1.0}
         paper: dict[str, Any] = {"m_batch_size": 64, "e_batch_size": 256, "codes": "drawn", "optimizer": "rmsprop"}
         paper |= dict.fromkeys(("lr_generator", "lr_discriminator", "lr_encoder"), 2e-4)
         paper |= {"form": "kl", "order": "generator", "prior": "estimated", "encoder_norm": "batch", "label_error": 0.0}
@@ -331,12 +313,6 @@ class GANEM(base.Method):
         }
 
     def extensions(self) -> list[str]:
-        c = self.config
-        used = {
-            "warm-up and k-means start": c.warmup_epochs > 0,
-            "warps": c.warp > 0 or c.pixel_noise > 0,
-            "consistency": c.consistency_weight > 0,
-            f"critic {c.critic}": c.critic is not None,
-            "labels in E-steps": c.label_weight > 0 and self.task.n_labels > 0,
-        }
-        return [name for name, on in used.items() if on]
+        critic = [f"critic {self.config.critic}"] if self.config.critic else []
+        labels = ["labels in E-steps"] if self.config.label_weight and self.task.n_labels else []
+        return super().extensions() + critic + labels

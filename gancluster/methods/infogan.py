@@ -25,18 +25,17 @@ from pydantic import Field
 from torch import Tensor
 
 from gancluster import critics
-from gancluster.data.batches import Batches
-from gancluster.data.warp import Warp, draw_warp, warp
+from gancluster.data.warp import Warp, draw_warp
 from gancluster.errors import UserError
-from gancluster.methods import adversarial, base, codes, contrast
-from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task, Turn
+from gancluster.methods import adversarial, base, codes, recipe
+from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task
 from gancluster.networks import info_gan
 from gancluster.networks.info_gan import Reading
 from gancluster.networks.statistics import Statistics
 from gancluster.optim import Adam, Linear, Optimizer, RMSprop, Tree
 
 
-class Config(base.Config):
+class Config(recipe.Config):
     """InfoGAN's options; the defaults are the released code's, for MNIST."""
 
     epochs: int = Field(10, ge=1, description="passes of the game through the data; released code: 5,000 steps")
@@ -61,18 +60,6 @@ class Config(base.Config):
     info_weight: float = Field(1.0, ge=0, description="λ of the class: weight of Q's cross-entropy")
     code_weight: float = Field(1.0, ge=0, description="λ of the continuous codes: weight of Q's Gaussian likelihood")
 
-    warp: float = Field(0.0, ge=0, description="extension: strength of the warps under which D and Q see samples")
-    pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
-    consistency_weight: float = Field(
-        0.0, ge=0, description="extension: Q agrees with its average on warped real samples"
-    )
-    average: float = Field(0.01, gt=0, le=1, description="rate of the average of Q's weights, where there is one")
-    warmup_epochs: int = Field(
-        0, ge=0, description="extension: epochs of instance discrimination, then a K-means start"
-    )
-    warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
-    lr_warmup: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
-
 
 class Noise(NamedTuple):
     """A step's random numbers: classes c `(n, K)`, one-hot; codes v `(n, code_size)`; z `(n, noise_size)`.
@@ -87,7 +74,7 @@ class Noise(NamedTuple):
     mix: Tensor
 
 
-class InfoGAN(base.Method):
+class InfoGAN(recipe.Method):
     """The game, its losses, and what Q says of new samples."""
 
     name: ClassVar[str] = "infogan"
@@ -104,7 +91,6 @@ class InfoGAN(base.Method):
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
-        self.k = task.n_clusters
         if config.batch_size < self.k:
             raise UserError(
                 f"--batch-size {config.batch_size} is less than the {self.k} clusters: make it {self.k} or more"
@@ -131,7 +117,7 @@ class InfoGAN(base.Method):
         recogniser = info_gan.recogniser(task.shape, self.k, c.code_size, self.norm, c.width, c.leak)
         recogniser.trunk = self.critic.wrap(recogniser.trunk)
         n_input = self.k + c.code_size + c.noise_size
-        players: Modules = {"head": contrast.head(recogniser.n_features)} if c.warmup_epochs else {}
+        players = self.companions(recogniser)
         if self.critic.entropy:
             players["statistics"] = Statistics(*info_gan.trunk(task.shape, "none", c.width, c.leak), n_input)
         return players | {
@@ -140,24 +126,12 @@ class InfoGAN(base.Method):
             "generator": info_gan.generator(task.shape, n_input, task.pixel_range, c.width),
         }
 
-    def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
-        if phase == "adversarial" and self.config.warmup_epochs:
-            recogniser, table = players["recogniser"], 4 * torch.eye(self.k) - 2
-            contrast.start_from_clusters(recogniser, players["head"], batches.shuffled(seed), "top", table, seed)
-
-    def averages(self) -> dict[str, float]:
-        return {"recogniser": self.config.average} if self.config.consistency_weight else {}
-
     def phases(self) -> list[Phase]:
         c, critic, both = self.config, self.critic, ("discriminator", "recogniser")
         rounds = adversarial.rounds(critic, both, self.discriminator_loss, self.generator_loss, self.after_step)
         rates = dict.fromkeys(both, c.lr_discriminator) | dict.fromkeys(adversarial.makers(critic), c.lr_generator)
         optimizers = {player: self.optimizer(lr) for player, lr in rates.items()}
-        game = Phase("adversarial", c.epochs, c.batch_size, rounds, optimizers)
-        if not c.warmup_epochs:
-            return [game]
-        warmup, adam = [Turn(("recogniser", "head"), self.warmup_loss)], Adam(Linear(c.lr_warmup, c.lr_warmup))
-        return [Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, [warmup], adam, pretrains=True), game]
+        return [*self.warmup(), Phase("adversarial", c.epochs, c.batch_size, rounds, optimizers)]
 
     def optimizer(self, lr: float) -> Optimizer:
         c, rate = self.config, Linear(lr, lr * self.config.lr_end)
@@ -195,8 +169,7 @@ class InfoGAN(base.Method):
             penalty = self.critic.penalty(lambda s: D(self.read(nets, s).trunk), (x,), (fake,), noise.mix)
             terms |= {} if penalty is None else {"penalty": self.critic.every * penalty}
         if self.config.consistency_weight:
-            target = torch.softmax(nets.averaged["recogniser"](batch.inputs), 1).detach()
-            terms["consistency"] = self.config.consistency_weight * F.cross_entropy(real.logits, target)
+            terms["consistency"] = self.consistency_loss(nets, batch, real.logits)
         told = self.information(read, noise)
         return Loss(terms | told.terms, told.watched)
 
@@ -219,23 +192,12 @@ class InfoGAN(base.Method):
         terms = {"class": self.config.info_weight * of_class, "codes": self.config.code_weight * of_codes}
         return Loss(terms, {"bound": math.log(self.k) - of_class})
 
-    def warmup_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
-        """Extension: two warps of a sample attract, other samples repel."""
-        views = [nets["recogniser"](warp(batch.inputs, by, 1.0, 0.1), features=True) for by in noise.warps]
-        one, other = (nets["head"](view) for view in views)
-        return Loss({"instances": contrast.instance_discrimination(one, other)})
-
     # Their parts ------------------------------------------------------------------------------------------------------
 
     def read(self, nets: Nets, samples: Tensor) -> Reading:
         """What the trunk and Q's head make of samples `(b, *shape)`."""
         reading: Any = nets["recogniser"](samples, everything=True)
         return Reading(*reading)
-
-    def seen(self, samples: Tensor, by: Warp) -> Tensor:
-        """Samples as D and Q see them."""
-        low, high = self.task.pixel_range
-        return warp(samples, by, self.config.warp, self.config.pixel_noise * (high - low))
 
     def generated(self, nets: Nets, noise: Noise) -> Tensor:
         """G's samples `(b, *shape)`."""
@@ -274,8 +236,7 @@ class InfoGAN(base.Method):
         n, batch = task.n_samples, max(100, task.n_clusters)
         default: dict[str, Any] = {"width": 0.25, "batch_size": batch, "epochs": min(max(round(100_000 / n), 5), 100)}
         if task.is_images:
-            default |= {"warmup_epochs": min(max(round(220_000 / n), 15), 100)}
-            default |= {"warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 1.0}
+            default |= recipe.for_images(n)
         default |= cls.usual | (cls.on_the_plane(n) if task.shape == (2,) else {})
         paper = {"batch_size": max(128, task.n_clusters), "leak": 0.01, "epochs": max(round(5000 * 128 / n), 1)}
         paper |= cls.usual | cls.published
@@ -294,12 +255,3 @@ class InfoGAN(base.Method):
         noise = {"code_weight": 0.0, "noise": "normal", "noise_size": 2}
         epochs = max(round(770_000 / n / critics.named(critic, by_noise=True).repeat), 1)
         return rates | noise | {"epochs": epochs, "batch_size": 256} | cls.plane
-
-    def extensions(self) -> list[str]:
-        c = self.config
-        used = {
-            "warm-up and k-means start": c.warmup_epochs > 0,
-            "warps": c.warp > 0 or c.pixel_noise > 0,
-            "consistency": c.consistency_weight > 0,
-        }
-        return [name for name, on in used.items() if on]

@@ -86,14 +86,11 @@ class Classifier(nn.Module):
         return hidden if narrow else self.top(hidden)
 
     @torch.no_grad()
-    def start(self) -> tuple[str, Tensor]:
-        """The layer that should tell clusters from the features, and what of each, `(outputs, units)`.
+    def places(self) -> Tensor:
+        """A place in the bottleneck for each cluster, `(outputs, units)`; the last layer asks which is nearest.
 
-        Without a bottleneck it is the last one, with logits ±2. With one each cluster gets a place there: on a line, on
-        a circle, or an axis of its own where there are enough; the last layer is set to ask which place is nearest.
+        They are on a line, on a circle, or each on an axis of its own where there are enough.
         """
-        if not isinstance(self.bottleneck, nn.Linear):
-            return "top", 4 * torch.eye(self.top.out_features) - 2
         k, units = self.top.weight.shape
         places, angles = torch.eye(k, units), torch.arange(k) * 2 * math.pi / k
         if units < k:
@@ -102,7 +99,7 @@ class Classifier(nn.Module):
             places = torch.linspace(-1, 1, k)[:, None]
         self.top.weight.copy_(SHARPNESS * places)
         self.top.bias.copy_(-SHARPNESS / 2 * places.square().sum(1))
-        return "bottleneck", places
+        return places
 
 
 class Prior(nn.Module):

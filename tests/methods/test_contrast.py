@@ -8,8 +8,16 @@ from types import ModuleType
 import pytest
 import torch
 
+from gancluster.data.batches import Batches
+from gancluster.data.dataset import Dataset
 from gancluster.methods.codes import block_means, block_table
-from gancluster.methods.contrast import head, instance_discrimination, start_from_clusters
+from gancluster.methods.contrast import (
+    head,
+    instance_discrimination,
+    numbered_as_classes,
+    players,
+    start_from_clusters,
+)
 from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks import compact, triple_gan
 
@@ -49,11 +57,14 @@ def test_a_start_from_k_means_gives_samples_the_codes_of_their_clusters_as_sure_
 ) -> None:
     torch.manual_seed(0)
     C, table = networks.players((6,), 12, 3, (0.0, 1.0)).clusterer, block_table(3, 12)
-    projection, samples = head(C.n_features), three_groups()
-    start_from_clusters(C, projection, samples.split(100), "top", logit * (2 * table - 1), 0, "k-means")
-    projections = projection(torch.cat([C(part, features=True) for part in samples.split(100)])).detach().numpy()
+    batches = three_groups()
+    companions = players(C.n_features, 300)
+    start_from_clusters(C, companions, batches, "top", logit * (2 * table - 1), 0, "k-means", 100)
+    parts = list(batches.shuffled(0, 100))
+    projections = companions["head"](torch.cat([C(part, features=True) for part in parts])).detach().numpy()
     clusters = torch.from_numpy(nearest(projections, kmeans_centres(projections, 3, seed=0)))
-    codes = torch.cat([C(part) for part in samples.split(100)]).detach()
+    codes = torch.cat([C(part) for part in parts]).detach()
+    assert torch.equal(companions["start"](batches.order(0)), clusters)
     assert clusters.unique().tolist() == [0, 1, 2]
     assert torch.equal(block_means(codes, table).argmax(1), clusters)
     on, off = codes[table[clusters] == 1], codes[table[clusters] == 0]
@@ -63,16 +74,22 @@ def test_a_start_from_k_means_gives_samples_the_codes_of_their_clusters_as_sure_
 def test_a_start_from_communities_finds_groups_that_are_apart() -> None:
     torch.manual_seed(0)
     C = compact.players((6,), 3, 3, (0.0, 1.0)).clusterer
-    samples = three_groups()
-    found = start_from_clusters(
-        C, head(C.n_features), samples.split(100), "top", 4 * torch.eye(3) - 2, 0, "communities"
-    )
-    clusters = torch.cat([C(part) for part in samples.split(100)]).argmax(1)
-    assert torch.equal(found, clusters)
+    batches, companions = three_groups(), players(C.n_features, 300)
+    start_from_clusters(C, companions, batches, "top", 4 * torch.eye(3) - 2, 0, "communities")
+    clusters = C(batches.at(torch.arange(300))).argmax(1)
+    assert torch.equal(companions["start"](torch.arange(300)), clusters)
     groups = [clusters[i::3].unique().tolist() for i in range(3)]
     assert sorted(groups) == [[0], [1], [2]]
 
 
-def three_groups() -> torch.Tensor:
+@pytest.mark.parametrize("labels", [[0, 1, 2], [2, 0, 1]])
+def test_clusters_are_numbered_as_the_classes_that_are_known(labels: list[int]) -> None:
+    clusters = torch.tensor([1, 2, 0, 1, 1, 2])
+    numbered = numbered_as_classes(clusters, torch.tensor([0, 1, 2]), torch.tensor(labels))
+    assert numbered.tolist() == [labels[0], labels[1], labels[2], labels[0], labels[0], labels[1]]
+
+
+def three_groups() -> Batches:
     """300 points of 6 values, every third of one group; groups are far apart."""
-    return 4 * torch.eye(3, 6)[torch.arange(300) % 3] + 0.1 * torch.randn(300, 6)
+    points = 4 * torch.eye(3, 6)[torch.arange(300) % 3] + 0.1 * torch.randn(300, 6)
+    return Batches(Dataset("groups", points.numpy(), None, None))

@@ -137,11 +137,10 @@ def test_a_bottleneck_is_a_linear_layer_between_the_hidden_one_and_the_last(unit
         assert isinstance(E.bottleneck, nn.Linear)
 
 
-@pytest.mark.parametrize(("k", "units"), [(10, None), (10, 2), (10, 1), (10, 100), (3, 3)])
-def test_a_partition_read_into_the_layer_that_starts_is_told_by_the_last_one(k: int, units: int | None) -> None:
+@pytest.mark.parametrize(("k", "units"), [(10, 2), (10, 1), (10, 100), (3, 3)])
+def test_of_a_cluster_s_place_in_the_bottleneck_the_last_layer_says_that_cluster(k: int, units: int) -> None:
     E = gan_em.classifier((1, 16, 16), k, "none", 0.25, units)
-    layer, table = E.start()
-    logits = table if layer == "top" else E.top(table).detach()
+    logits = E.top(E.places()).detach()
     assert logits.argmax(1).tolist() == list(range(k))
     if units == 2:
         second = logits.topk(2).values[:, 1]
