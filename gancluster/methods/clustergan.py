@@ -82,7 +82,7 @@ class Config(base.Config):
     average: float = Field(0.01, gt=0, le=1, description="rate of the average of C's weights; 1: the last weights")
     warmup_epochs: int = Field(40, ge=0, description="extension: epochs of instance discrimination for C's body")
     warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
-    warmup_lr: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
+    lr_warmup: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
     warmup_temperature: float = Field(1.0, gt=0, description="the higher, the less alike images repel in the warm-up")
     start: contrast.By = Field("communities", description="extension: what C begins at clusters by")
     start_logit: float = Field(4.0, gt=0, description="± logit of C's units there; at 2 samples move more easily")
@@ -154,7 +154,7 @@ class ClusterGAN(base.Method):
 
     def phases(self) -> list[Phase]:
         c = self.config
-        warmup, steady = [[Turn(("clusterer", "head"), self.warmup_loss)]], Adam(Linear(c.warmup_lr, c.warmup_lr))
+        warmup, steady = [[Turn(("clusterer", "head"), self.warmup_loss)]], Adam(Linear(c.lr_warmup, c.lr_warmup))
         rounds = [[Turn("clusterer", self.clusterer_loss)]]
         if c.gan:
             free = Turn("discriminator", self.discriminator_loss, self.critic.repeat, self.critic.after_step)

@@ -83,7 +83,7 @@ def test_a_preset_s_options_are_changed_by_those_given(digits: Dataset) -> None:
         ("smoke", {"epochs": 0}, "--epochs 0: input should be greater than or equal to 1"),
         ("smoke", {"lr": "fast"}, "--lr fast: input should be a valid number"),
         ("smoke", {"pace": "slow"}, "--pace slow: input should be 'balanced', 'plain' or 'none'"),
-        ("smoke", {"warmup_lr": -1.0}, "--warmup-lr -1.0: input should be greater than 0"),
+        ("smoke", {"lr_warmup": -1.0}, "--lr-warmup -1.0: input should be greater than 0"),
         ("smoke", {"lr": float("nan")}, "--lr nan: input should be "),
         ("smoke", {"lr": float("inf")}, "--lr inf: input should be "),
         ("smoke", {"epoch": 3}, "--epoch 3: extra inputs are not permitted"),
