@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 
 from gancluster.data.batches import Batches
-from gancluster.data.dataset import Dataset
+from gancluster.data.dataset import Dataset, Known
 from gancluster.methods.codes import block_means, block_table
 from gancluster.methods.contrast import (
     head,
@@ -71,15 +73,17 @@ def test_a_start_from_k_means_gives_samples_the_codes_of_their_clusters_as_sure_
     assert (float(on.mean()), float(off.mean())) == pytest.approx((sure, 1 - sure), abs=0.03)
 
 
-def test_a_start_from_communities_finds_groups_that_are_apart() -> None:
+@pytest.mark.parametrize("classes", [[], [2, 0, 1]])
+def test_a_start_from_communities_finds_groups_that_are_apart_and_numbers_them_as_known(classes: list[int]) -> None:
     torch.manual_seed(0)
     C = compact.players((6,), 3, 3, (0.0, 1.0)).clusterer
-    batches, companions = three_groups(), players(C.n_features, 300)
+    batches, companions = three_groups(classes), players(C.n_features, 300)
     start_from_clusters(C, companions, batches, "top", 4 * torch.eye(3) - 2, 0, "communities")
     clusters = C(batches.at(torch.arange(300))).argmax(1)
     assert torch.equal(companions["start"](torch.arange(300)), clusters)
     groups = [clusters[i::3].unique().tolist() for i in range(3)]
     assert sorted(groups) == [[0], [1], [2]]
+    assert not classes or groups == [[number] for number in classes]
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2], [2, 0, 1]])
@@ -89,7 +93,8 @@ def test_clusters_are_numbered_as_the_classes_that_are_known(labels: list[int]) 
     assert numbered.tolist() == [labels[0], labels[1], labels[2], labels[0], labels[0], labels[1]]
 
 
-def three_groups() -> Batches:
-    """300 points of 6 values, every third of one group; groups are far apart."""
+def three_groups(classes: Sequence[int] = ()) -> Batches:
+    """300 points of 6 values, every third of one group, far apart; `classes`: the first points', where known."""
     points = 4 * torch.eye(3, 6)[torch.arange(300) % 3] + 0.1 * torch.randn(300, 6)
-    return Batches(Dataset("groups", points.numpy(), None, None))
+    known = Known(np.arange(len(classes)), np.array(classes, np.int64))
+    return Batches(Dataset("groups", points.numpy(), None, None), known=known)

@@ -223,7 +223,7 @@ def test_a_generator_that_ignores_its_class_is_a_symptom() -> None:
     assert game().symptoms(row | {"epoch": 4}) == game().symptoms(row | {"discriminator.bound": 1.0}) == []
 
 
-def test_the_warm_up_and_its_k_means_find_digits_that_the_game_keeps(digits: Dataset) -> None:
+def test_the_warm_up_and_its_start_find_digits_that_the_game_keeps(digits: Dataset) -> None:
     training = started(digits, warmup_epochs=40, warmup_batch_size=120, epochs=3, width=0.25, consistency_weight=1.0)
     list(play(training))
     found = settle(training).embed(training.batches).argmax(1)
