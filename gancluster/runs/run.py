@@ -122,10 +122,13 @@ class Run:
             return found
         try:
             run.folder.mkdir(parents=True, exist_ok=True)
+            atomic.write_text(run.folder / "config.json", request.model_dump_json(indent=2) + "\n")
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise RunError(f"cannot make the run folder {run.folder} ({reason}); choose another --runs-dir") from error
-        atomic.write_text(run.folder / "config.json", request.model_dump_json(indent=2) + "\n")
+        except RunError:
+            if not (run.folder / "config.json").exists():  # else who began the same run meanwhile swept our part away
+                raise
         return run
 
     @classmethod

@@ -65,6 +65,22 @@ def test_two_tables_at_once_in_the_same_folders_come_to_the_same(
         assert len(every(tmp_path / "both" / "runs")) == 2
 
 
+def test_whoever_is_overtaken_while_he_places_a_run_has_it_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = placed(tmp_path / "first", points(), "duel").request
+
+    def another_process(descriptor: int) -> None:
+        monkeypatch.undo()
+        with Run.place(tmp_path / "second", request).alone():
+            os.fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", another_process)
+    run = Run.place(tmp_path / "second", request)
+    assert os.fsync is not another_process
+    assert Run.open(run.folder).request == request
+
+
 def test_whoever_waits_finds_the_run_finished(tmp_path: Path) -> None:
     run, steps = placed(tmp_path, points(), "duel"), list[int]()
     other = Run.open(run.folder)
