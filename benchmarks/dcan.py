@@ -25,6 +25,7 @@ SMALL = {"width": 0.25, "pretrain_epochs": 100, "epochs": 30, "batch_size": 250}
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "default": ("default", {}),
     "default, no adversary": ("default", {"adversarial_weight": 0.0}),
+    "default, from K-means": ("default", {"start": "k-means", "adversarial_weight": 0.1}),
     "paper, in small": ("paper", SMALL),
 }
 """The preset of each row, and the options that it changes."""

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from gancluster.methods import base
 from gancluster.methods.base import Embedding, Fit, Fitted
 from gancluster.methods.classical import COMPONENTS, best_of, principal_components
-from gancluster.methods.kmeans import STARTS
+from gancluster.methods.kmeans import STARTS, unit_length
 from gancluster.methods.spectral import neighbour_graph
 
 NEIGHBOURS = 10
@@ -35,6 +35,18 @@ def neighbours_in(
     graph.setdiag(0)
     graph.eliminate_zeros()
     return graph
+
+
+def communities_of(
+    samples: Embedding, spaces: Sequence[Embedding], weights: Sequence[float], clusters: Clusters, seed: int
+) -> Clusters:
+    """Communities that given `clusters` `(n,)` gather, of neighbours among samples and in further spaces, all `(n, d)`.
+
+    Samples are seen by their principal components, the spaces by direction alone; `weights`: of samples first.
+    """
+    with threadpool_limits(1):
+        _, seen = principal_components(samples, COMPONENTS, seed)
+    return communities_by(clusters, neighbours_in([seen, *map(unit_length, spaces)], weights))
 
 
 def communities_by(clusters: Clusters, graph: sparse.csr_matrix) -> Clusters:

@@ -7,16 +7,14 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from gancluster import metrics
 from gancluster.data.batches import Batches
 from gancluster.data.warp import warp
 from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Turn
-from gancluster.methods.classical import COMPONENTS, principal_components
-from gancluster.methods.communities import communities_by, neighbours_in
-from gancluster.methods.kmeans import kmeans_centres, nearest, unit_length
+from gancluster.methods.communities import communities_of
+from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks.blocks import read_out
 from gancluster.optim import Adam, Linear
 
@@ -85,10 +83,8 @@ def start_from_clusters(
     projections = players["head"](features).cpu().numpy()
     clusters = nearest(projections, kmeans_centres(projections, len(table), seed))
     if by == "communities":
-        with threadpool_limits(1):  # as in `kmeans_centres`
-            _, seen = principal_components(torch.cat(parts).flatten(1).cpu().numpy(), COMPONENTS, seed)
-        spaces = [seen, unit_length(features.cpu().numpy()), unit_length(projections)]
-        clusters = communities_by(clusters, neighbours_in(spaces, [1.0, 2.0, 1.0]))
+        samples, spaces = torch.cat(parts).flatten(1).cpu().numpy(), [features.cpu().numpy(), projections]
+        clusters = communities_of(samples, spaces, [1.0, 2.0, 1.0], clusters, seed)
     started = players["start"].get_buffer("clusters")
     started[order] = torch.from_numpy(clusters).to(order)
     if len(batches.known):

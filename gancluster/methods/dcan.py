@@ -29,7 +29,8 @@ from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
 from gancluster.methods import ae_kmeans, autoencoding, base, contrast
 from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
-from gancluster.methods.mixture import Mixture, Model
+from gancluster.methods.communities import communities_of
+from gancluster.methods.mixture import Mixture, Model, partition
 from gancluster.networks import autoencoder
 from gancluster.optim import Adam, Linear
 
@@ -55,6 +56,9 @@ class Config(ae_kmeans.Config):
     adversarial_weight: float = Field(1.0, ge=0, description="weight of the encoder's adversarial loss; 0: no game")
     reconstruction_weight: float = Field(0.0, ge=0, description="weight in the game of the share not redrawn")
 
+    start: contrast.By = Field(
+        "k-means", description="θ's first clusters, of latents; extension: communities of neighbours, to which it holds"
+    )
     warp: float = Field(0.0, ge=0, description="extension: strength of the warps that the encoder plays under")
     pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
     discrimination_weight: float = Field(
@@ -91,7 +95,9 @@ class DCAN(base.Method):
         networks, judged = ae_kmeans.networks(c, self.task), c.latent_size + (self.k if c.conditional else 0)
         if c.sphere:
             networks["encoder"] = nn.Sequential(networks["encoder"], autoencoder.Sphere())
+        start = {"start": contrast.Start(self.task.n_samples)} if c.start == "communities" else {}
         return networks | {
+            **start,
             "discriminator": self.critic.wrap(autoencoder.latent_discriminator(judged)),
             "mixture": Mixture(self.k, c.latent_size, self.task.n_samples, c.mixture),
         }
@@ -111,16 +117,29 @@ class DCAN(base.Method):
         return [autoencoding.pretraining(c.pretrain_epochs, c.batch_size, c.lr_pretrain, loss), game, last]
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
-        if phase == GAME and not self.config.sphere:
-            encoder, decoder = players["encoder"], players["decoder"]
-            autoencoding.standardise(encoder, decoder, autoencoding.encoded(encoder, batches))
+        if phase != GAME:
+            return
+        encoder, latents = players["encoder"], autoencoding.encoded(players["encoder"], batches)
+        if not self.config.sphere:
+            autoencoding.standardise(encoder, players["decoder"], latents)
+        if self.config.start == "communities":
+            samples, z = (values.flatten(1).cpu().numpy() for values in (torch.cat(list(batches.parts())), latents))
+            clusters = communities_of(samples, [z], [1.0, 1.0], partition(z, self.k, seed), seed)
+            players["start"].get_buffer("clusters").copy_(torch.from_numpy(clusters))
 
     def renew(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
-        """Before every epoch of the game, and at its end, θ is fitted to latents as they are, from its clusters on."""
-        if phase != autoencoding.PRETRAINING:
-            theta = players["mixture"]
-            assert isinstance(theta, Mixture)
-            theta.fit(autoencoding.encoded(players["encoder"], batches), self.config.floor, seed)
+        """Before every epoch of the game, and at its end, θ is fitted to latents as they are, from its clusters on.
+
+        Or it holds to those of the start, and its means and variances follow.
+        """
+        if phase == autoencoding.PRETRAINING:
+            return
+        theta, latents, floor = players["mixture"], autoencoding.encoded(players["encoder"], batches), self.config.floor
+        assert isinstance(theta, Mixture)
+        if self.config.start == "communities":
+            theta.hold(latents, players["start"].get_buffer("clusters"), floor)
+        else:
+            theta.fit(latents, floor, seed)
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         return Noise(
@@ -136,8 +155,8 @@ class DCAN(base.Method):
 
     def discriminator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock, penalised: bool = False) -> Loss:
         """-L at D, by the critic: points of θ up, latents down."""
-        D, z = nets["discriminator"], nets["encoder"](batch.inputs)
-        clusters, drawn = nets["mixture"](z, noise.normal)
+        D, clusters = nets["discriminator"], self.clusters(nets, batch)
+        drawn = nets["mixture"](clusters, noise.normal)
         real, fake = self.shown(drawn, clusters), self.shown(self.played(nets, batch.inputs, noise.warps[0]), clusters)
         terms = {"adversarial": self.critic.discriminator_loss(D(real), D(fake))}
         if penalised and (penalty := self.critic.penalty(D, (real,), (fake,), noise.mix)) is not None:
@@ -147,12 +166,12 @@ class DCAN(base.Method):
     def encoder_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """Latents pass for points of θ; by options they still tell samples, redrawn or told apart from each other."""
         c, x, terms = self.config, batch.inputs, dict[str, Tensor]()
-        z, played = nets["encoder"](x), self.played(nets, x, noise.warps[0])
+        played = self.played(nets, x, noise.warps[0])
         if c.adversarial_weight:
-            fake = self.shown(played, nets["mixture"](z).argmax(1))
+            fake = self.shown(played, self.clusters(nets, batch))
             terms["adversarial"] = c.adversarial_weight * self.critic.generator_loss(nets["discriminator"](fake))
         if c.reconstruction_weight:
-            terms["reconstruction"] = c.reconstruction_weight * self.missed(nets["decoder"](z), x)
+            terms["reconstruction"] = c.reconstruction_weight * self.missed(nets["decoder"](nets["encoder"](x)), x)
         if c.discrimination_weight:
             again = self.played(nets, x, noise.warps[1])
             terms["instances"] = c.discrimination_weight * contrast.instance_discrimination(played, again)
@@ -164,6 +183,12 @@ class DCAN(base.Method):
         """The latents `(b, d)` that the encoder plays with: those of samples, warped where warps are asked for."""
         low, high = self.task.pixel_range
         return nets["encoder"](warp(x, by, self.config.warp, self.config.pixel_noise * (high - low)))
+
+    def clusters(self, nets: Nets, batch: Batch) -> Tensor:
+        """The cluster of each sample `(b,)`: by θ, or the one that it started in."""
+        if self.config.start == "communities":
+            return nets["start"](batch.where)
+        return nets["mixture"](nets["encoder"](batch.inputs)).argmax(1)
 
     def missed(self, redrawn: Tensor, x: Tensor) -> Tensor:
         """The share of the samples' variance that is not redrawn; by option what their directions lack."""
@@ -199,7 +224,7 @@ class DCAN(base.Method):
         few: dict[str, Any] = {"batch_size": 250, "width": 0.25, "reconstruction_weight": 1.0, "tolerance": 0.0}
         images = few | {"pretrain_epochs": min(max(round(180_000 / n), 20), 100), "lr": 1e-3, "lr_end": 0.1}
         images |= {"epochs": min(max(round(90_000 / n), 20), 50), "conditional": True, "sphere": True}
-        images |= {"adversarial_weight": 0.1, "discrimination_weight": 1.0, "warp": 1.0, "pixel_noise": 0.1}
+        images |= {"start": "communities", "discrimination_weight": 1.0, "warp": 1.0, "pixel_noise": 0.1}
         vectors = few | {"mixture": "gmm-diag", "pretrain_epochs": min(max(round(150_000 / n), 10), 100), "epochs": 8}
         text = vectors | {"mixture": "kmeans", "cosine": True, "sphere": True}
         of_vectors = {} if task.is_images else {"text": Preset("our recipe for rows such as tf-idf", text)}
@@ -219,5 +244,9 @@ class DCAN(base.Method):
 
     def extensions(self) -> list[str]:
         c = self.config
-        used = {"warps": c.warp > 0 or c.pixel_noise > 0, "instance discrimination": c.discrimination_weight > 0}
+        used = {
+            "start from communities": c.start == "communities",
+            "warps": c.warp > 0 or c.pixel_noise > 0,
+            "instance discrimination": c.discrimination_weight > 0,
+        }
         return [name for name, on in used.items() if on]

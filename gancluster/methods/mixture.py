@@ -34,8 +34,8 @@ class Mixture(nn.Module):
     """θ, a player that nobody trains.
 
     Latents `(b, d)` → their scores `(b, K)`: `log p(k, z)` but for a constant, or by K-means `-||z - μ_k||² / 2`; the
-    cluster is the largest. With `normal` `(b, d)` → clusters `(b,)`, and a point `(b, d)` drawn from each one's
-    Gaussian. Nothing → the share of samples whose cluster the latest fit has changed.
+    cluster is the largest. Clusters `(b,)` with `normal` `(b, d)` → a point `(b, d)` drawn from each one's Gaussian.
+    Nothing → the share of samples whose cluster the latest fit has changed.
     """
 
     shares: Tensor
@@ -53,14 +53,12 @@ class Mixture(nn.Module):
         self.register_buffer("clusters", torch.full((n_samples,), -1))
         self.register_buffer("changed", torch.ones(()))
 
-    def forward(self, z: Tensor | None = None, normal: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, z: Tensor | None = None, normal: Tensor | None = None) -> Tensor:
         if z is None:
             return self.changed
-        scores = self.scores(z)
         if normal is None:
-            return scores
-        clusters = scores.argmax(1)
-        return clusters, self.means[clusters] + (self.factors[clusters] @ normal[:, :, None])[:, :, 0]
+            return self.scores(z)
+        return self.means[z] + (self.factors[z] @ normal[:, :, None])[:, :, 0]
 
     def scores(self, z: Tensor) -> Tensor:
         off = z - self.means[:, None]  # (K, b, d)
@@ -75,7 +73,16 @@ class Mixture(nn.Module):
         """Become the θ of `latents` `(n, d)`, from their clusters of the last fit on; `floor` as in `fitted`."""
         before = self.clusters.cpu().numpy() if bool((self.clusters >= 0).all()) else None
         theta, clusters = fitted(latents.double().cpu().numpy(), self.n_clusters, self.model, floor, seed, before)
-        changed = 1.0 if before is None else (clusters != before).mean()
+        self.become(theta, clusters, 1.0 if before is None else (clusters != before).mean())
+
+    @torch.no_grad()
+    def hold(self, latents: Tensor, clusters: Tensor, floor: float) -> None:
+        """Become the Gaussians, of diagonal covariance, of given clusters `(n,)`; changed: whom θ puts elsewhere."""
+        held = clusters.cpu().numpy()
+        self.become(moments(latents.double().cpu().numpy(), held, self.n_clusters, floor), held, 0.0)
+        self.changed.copy_((self.scores(latents).argmax(1) != clusters).double().mean())
+
+    def become(self, theta: Theta, clusters: Clusters, changed: float) -> None:
         found = (theta.shares, theta.means, np.linalg.cholesky(theta.covariances), clusters, np.array(changed))
         for buffer, values in zip(self.buffers(), found, strict=True):
             buffer.copy_(torch.from_numpy(values))

@@ -18,6 +18,7 @@ from gancluster.engine.trained import settle
 from gancluster.errors import UserError
 from gancluster.methods import autoencoding
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Nets, Task
+from gancluster.methods.contrast import By
 from gancluster.methods.dcan import DCAN, Config
 from gancluster.methods.mixture import Mixture, Model
 
@@ -54,6 +55,7 @@ def fitted(dataset: Dataset, **options: Any) -> tuple[DCAN, Nets, Tensor]:
         {"sphere": True, "discrimination_weight": 1.0, "warp": 1.0, "adversarial_weight": 0.1, "lr_end": 0.1},
         {"adversarial_weight": 0.0, "reconstruction_weight": 1.0},
         {"cosine": True, "sphere": True, "reconstruction_weight": 1.0},
+        {"start": "communities", "conditional": True, "reconstruction_weight": 1.0},
     ],
     ids=str,
 )
@@ -85,21 +87,31 @@ def test_d_is_moved_by_its_loss_alone_and_the_encoder_by_its_own(digits: Dataset
     assert kept.movers == ("encoder", "decoder")
 
 
-def test_d_is_shown_the_cluster_of_the_sample_on_both_sides(digits: Dataset) -> None:
-    method, nets, x = fitted(digits, conditional=True, warp=1.0)
+@pytest.mark.parametrize("start", get_args(By))
+def test_d_is_shown_the_cluster_of_the_sample_on_both_sides(start: By, digits: Dataset) -> None:
+    method, nets, x = fitted(digits, conditional=True, warp=1.0, start=start)
     seen: list[Tensor] = []
 
     def D(z: Tensor) -> Tensor:
         seen.append(z)
         return z.sum(1)
 
-    players = {name: nets[name] for name in nets} | {"discriminator": D}
-    method.discriminator_loss(Nets(players, {}), Batch(x), method.draw(60, torch.Generator().manual_seed(0)), CLOCK)
-    clusters = nets["mixture"](nets["encoder"](x)).argmax(1)
+    players, batch = {name: nets[name] for name in nets} | {"discriminator": D}, Batch(x, where=torch.arange(60))
+    method.discriminator_loss(Nets(players, {}), batch, method.draw(60, torch.Generator().manual_seed(0)), CLOCK)
     for side in seen:
-        assert torch.equal(side[:, 4:].argmax(1), clusters)
+        assert torch.equal(side[:, 4:].argmax(1), nets["mixture"].get_buffer("clusters")[:60])
         assert torch.equal(side[:, 4:].sum(1), torch.ones(60))
     assert not torch.allclose(seen[0][:, :4], seen[1][:, :4])
+
+
+def test_communities_are_held_and_the_game_is_over_once_theta_tells_them_apart(digits: Dataset) -> None:
+    game = started(digits, start="communities", epochs=3, tolerance=0.5)
+    list(play(game))
+    started_in, theta = (game.state.buffers[name]["clusters"].numpy() for name in ("start", "mixture"))
+    told = settle(game).embed(game.batches).argmax(1)
+    assert np.array_equal(theta, started_in)
+    assert (told != started_in).mean() == pytest.approx(float(game.state.buffers["mixture"]["changed"]), abs=1e-3)
+    assert (told != started_in).mean() < 0.5
 
 
 def test_standardised_latents_are_redrawn_as_before(digits: Dataset) -> None:

@@ -43,12 +43,11 @@ def test_scores_are_joint_log_densities(model: Model) -> None:
 
 
 @everywhere
-def test_points_are_drawn_from_the_gaussian_of_a_latent_s_cluster(model: Model) -> None:
+def test_points_are_drawn_from_the_gaussian_of_their_cluster(model: Model) -> None:
     mixture = theta(model)
     normal = torch.randn(60_000, D, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for k, mean in enumerate(mixture.means):
-        clusters, points = mixture(mean.expand(len(normal), D), normal)
-        assert (clusters == k).all()
+        points = mixture(torch.full((len(normal),), k), normal)
         assert torch.allclose(points.mean(0), mean, atol=0.03)
         assert torch.allclose(torch.cov(points.T), mixture.factors[k] @ mixture.factors[k].T, atol=0.05)
 
@@ -72,6 +71,17 @@ def test_a_second_fit_keeps_the_numbers_of_clusters_and_tells_how_many_samples_c
     mixture.fit(latents + 0.05, 0.05, seed=1)
     assert first == 1.0
     assert float(mixture()) == float((mixture.clusters != before).double().mean()) < 0.01
+
+
+def test_held_clusters_stay_and_theta_says_how_many_latents_it_would_put_elsewhere() -> None:
+    latents = torch.from_numpy(blobs())
+    mixture = theta("kmeans")
+    held = mixture.clusters.clone()
+    held[:60] = (held[:60] + 1) % K
+    mixture.hold(latents, held, 0.05)
+    assert torch.equal(mixture.clusters, held)
+    assert torch.allclose(mixture.means[0], latents[held == 0].mean(0))
+    assert float(mixture()) == pytest.approx(0.1, abs=0.01)
 
 
 @everywhere
