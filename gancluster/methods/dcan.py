@@ -62,7 +62,7 @@ class Config(ae_kmeans.Config):
     warp: float = Field(0.0, ge=0, description="extension: strength of the warps that the encoder plays under")
     pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
     discrimination_weight: float = Field(
-        0.0, ge=0, description="extension: latents of two warps of a sample attract, of others repel"
+        0.0, ge=0, description="extension: latents of two warps of a sample attract, of others repel, from the outset"
     )
 
 
@@ -114,6 +114,7 @@ class DCAN(base.Method):
             game, name="clusters", epochs=1, until=lambda nets, batches: True
         )  # over at once: a last fit of θ
         loss = autoencoding.direction_loss if c.cosine else autoencoding.reconstruction_loss
+        loss = self.pretraining_loss if c.discrimination_weight else loss
         return [autoencoding.pretraining(c.pretrain_epochs, c.batch_size, c.lr_pretrain, loss), game, last]
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
@@ -152,6 +153,12 @@ class DCAN(base.Method):
         )
 
     # Losses -----------------------------------------------------------------------------------------------------------
+
+    def pretraining_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """Where latents tell samples apart: the share that they do not redraw, and instance discrimination."""
+        x, (one, other) = batch.inputs, (self.played(nets, batch.inputs, by) for by in noise.warps)
+        instances = self.config.discrimination_weight * contrast.instance_discrimination(one, other)
+        return Loss({"reconstruction": self.missed(nets["decoder"](nets["encoder"](x)), x), "instances": instances})
 
     def discriminator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock, penalised: bool = False) -> Loss:
         """-L at D, by the critic: points of θ up, latents down."""

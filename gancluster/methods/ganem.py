@@ -301,6 +301,7 @@ class GANEM(recipe.Method):
         default = code | {"width": 0.25, "iterations": 6, "m_epochs": min(max(m_epochs, 1), 20), "e_steps": 100}
         default |= recipe.for_images(n) | {"lr_encoder": 2e-4, "encoder_norm": "batch"}
         default |= {"label_error": 0.0, "lr_labels": 2e-4, "label_weight": 1.0}
+        default |= {"lr_encoder": 1e-3, "e_steps": min(max(round(n / 300), 100), 200)} if task.n_labels else {}
         paper: dict[str, Any] = {"m_batch_size": 64, "e_batch_size": 256, "codes": "drawn", "optimizer": "rmsprop"}
         paper |= dict.fromkeys(("lr_generator", "lr_discriminator", "lr_encoder"), 2e-4)
         paper |= {"form": "kl", "order": "generator", "prior": "estimated", "encoder_norm": "batch", "label_error": 0.0}
