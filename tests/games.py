@@ -3,7 +3,7 @@
 The *seeker* tells true points from made ones; the *maker* makes points from noise. The seeker's sign is the cluster.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset, Known
+from gancluster.engine import checkpoint
 from gancluster.engine.game import Game
+from gancluster.engine.play import play
 from gancluster.methods import base
 from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.networks.blocks import BatchNorm, calibrate
@@ -159,6 +161,21 @@ def game(method: Duel | None = None, dataset: Dataset | None = None, seed: int =
 def weights(one: Game) -> dict[str, Tensor]:
     """Copies of all weights of a game, by path."""
     return {f"{p}.{name}": w.clone() for p, tree in one.state.players.items() for name, w in tree.items()}
+
+
+def stopped_and_resumed(begun: Callable[[], Game], places: tuple[int, ...], folder: Path) -> Iterator[bool]:
+    """Of each step that a game is stopped at: whether, resumed from there, its end is that of one played through."""
+    straight = begun()
+    for moment in play(straight):
+        if moment.played in places:
+            checkpoint.save(straight, folder / f"{moment.played}")
+    checkpoint.save(straight, folder / "straight")
+    for played in places:
+        again = begun()
+        checkpoint.load(again, folder / f"{played}")
+        list(play(again))
+        checkpoint.save(again, folder / "again")
+        yield (folder / "again").read_bytes() == (folder / "straight").read_bytes()
 
 
 def placed(

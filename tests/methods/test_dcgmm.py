@@ -8,12 +8,12 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from games import stopped_and_resumed
 
 from gancluster import metrics
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.data.embedded import gaussians_8
-from gancluster.engine import checkpoint
 from gancluster.engine.game import Game
 from gancluster.engine.play import play
 from gancluster.engine.trained import settle
@@ -200,14 +200,5 @@ def test_vectors_are_clustered_too() -> None:
 
 
 def test_stopped_anywhere_it_comes_to_the_same_bytes(digits: Dataset, tmp_path: Path) -> None:
-    straight, stops = game(digits), (78, 80, 83, 84)  # 80 steps of pre-training, 4 a round
-    for moment in play(straight):
-        if moment.played in stops:
-            checkpoint.save(straight, tmp_path / f"{moment.played}")
-    checkpoint.save(straight, tmp_path / "straight")
-    for played in stops:
-        again = game(digits)
-        checkpoint.load(again, tmp_path / f"{played}")
-        list(play(again))
-        checkpoint.save(again, tmp_path / "again")
-        assert (tmp_path / "again").read_bytes() == (tmp_path / "straight").read_bytes()
+    places = (78, 80, 83, 84)  # 80 steps of pre-training, 4 a round
+    assert all(stopped_and_resumed(lambda: game(digits), places, tmp_path))

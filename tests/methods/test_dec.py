@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from games import stopped_and_resumed
 from sklearn.cluster import KMeans
 
 from gancluster import metrics
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
 from gancluster.data.embedded import gaussians_8
-from gancluster.engine import checkpoint
 from gancluster.engine.game import Game
 from gancluster.engine.play import play
 from gancluster.engine.trained import settle
@@ -164,17 +164,7 @@ def test_refinement_sharpens_and_finds_digits(kind: Any, digits: Dataset) -> Non
 
 
 def test_stopped_anywhere_it_comes_to_the_same_bytes(digits: Dataset, tmp_path: Path) -> None:
-    straight, wanted = game(IDEC, digits, **SHORT), tmp_path / "straight"
-    for moment in play(straight):
-        if moment.played in (78, 80, 83, 84):
-            checkpoint.save(straight, tmp_path / f"{moment.played}")
-    checkpoint.save(straight, wanted)
-    for played in (78, 80, 83, 84):
-        again = game(IDEC, digits, **SHORT)
-        checkpoint.load(again, tmp_path / f"{played}")
-        list(play(again))
-        checkpoint.save(again, tmp_path / "again")
-        assert (tmp_path / "again").read_bytes() == wanted.read_bytes()
+    assert all(stopped_and_resumed(lambda: game(IDEC, digits, **SHORT), (78, 80, 83, 84), tmp_path))
 
 
 @pytest.mark.parametrize("kind", METHODS)

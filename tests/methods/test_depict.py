@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from games import stopped_and_resumed
 
 from gancluster import metrics
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
-from gancluster.engine import checkpoint
 from gancluster.engine.game import Game
 from gancluster.engine.play import play
 from gancluster.engine.trained import settle
@@ -190,17 +190,7 @@ def test_digits_are_found_and_sharper_than_they_were(digits: Dataset) -> None:
 
 def test_stopped_anywhere_it_comes_to_the_same_bytes(digits: Dataset, tmp_path: Path) -> None:
     options = {"pretrain_epochs": 2, "start_epochs": 1, "epochs": 2}
-    straight, places = game(digits, **options), (7, 8, 10, 12, 15)
-    for moment in play(straight):
-        if moment.played in places:
-            checkpoint.save(straight, tmp_path / f"{moment.played}")
-    checkpoint.save(straight, tmp_path / "straight")
-    for played in places:
-        again = game(digits, **options)
-        checkpoint.load(again, tmp_path / f"{played}")
-        list(play(again))
-        checkpoint.save(again, tmp_path / "again")
-        assert (tmp_path / "again").read_bytes() == (tmp_path / "straight").read_bytes()
+    assert all(stopped_and_resumed(lambda: game(digits, **options), (7, 8, 10, 12, 15), tmp_path))
 
 
 def test_the_papers_settings() -> None:

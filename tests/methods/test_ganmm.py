@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from games import stopped_and_resumed
 from torch import nn
 
 from gancluster import critics, metrics
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset
-from gancluster.engine import checkpoint
 from gancluster.engine.game import Game
 from gancluster.engine.play import play
 from gancluster.engine.trained import settle
@@ -215,17 +215,7 @@ def test_stopped_anywhere_it_comes_to_the_same_bytes(
             GANMM(Config(**FAST | {"critic": "wgan-gp", "batch_size": 30}), task), Batches(digits.unlabelled()), 3
         )
 
-    straight, places = game(), (3, 5, 8)
-    for moment in play(straight):
-        if moment.played in places:
-            checkpoint.save(straight, tmp_path / f"{moment.played}")
-    checkpoint.save(straight, tmp_path / "straight")
-    for played in places:
-        again = game()
-        checkpoint.load(again, tmp_path / f"{played}")
-        list(play(again))
-        checkpoint.save(again, tmp_path / "again")
-        assert (tmp_path / "again").read_bytes() == (tmp_path / "straight").read_bytes()
+    assert all(stopped_and_resumed(game, (3, 5, 8), tmp_path))
 
 
 def test_each_pair_begins_with_a_part_of_its_own(digits: Dataset) -> None:
