@@ -95,9 +95,9 @@ class DCAN(base.Method):
         networks, judged = ae_kmeans.networks(c, self.task), c.latent_size + (self.k if c.conditional else 0)
         if c.sphere:
             networks["encoder"] = nn.Sequential(networks["encoder"], autoencoder.Sphere())
-        start = {"start": contrast.Start(self.task.n_samples)} if c.start == "communities" else {}
+        if c.start == "communities":
+            networks["start"] = contrast.Start(self.task.n_samples)
         return networks | {
-            **start,
             "discriminator": self.critic.wrap(autoencoder.latent_discriminator(judged)),
             "mixture": Mixture(self.k, c.latent_size, self.task.n_samples, c.mixture),
         }
@@ -110,21 +110,18 @@ class DCAN(base.Method):
         rounds = [[held, G], *[[free, G]] * (critic.every - 1)] if c.adversarial_weight else [[G]]
         adam = Adam(Linear(c.lr, c.lr * c.lr_end))
         game = Phase(GAME, c.epochs, c.batch_size, rounds, adam, until=autoencoding.settled("mixture", c.tolerance))
-        last = replace(
-            game, name="clusters", epochs=1, until=lambda nets, batches: True
-        )  # over at once: a last fit of θ
+        last = replace(game, name="clusters", epochs=1, until=lambda nets, batches: True)  # at once: θ's last fit
         loss = autoencoding.direction_loss if c.cosine else autoencoding.reconstruction_loss
         loss = self.pretraining_loss if c.discrimination_weight else loss
         return [autoencoding.pretraining(c.pretrain_epochs, c.batch_size, c.lr_pretrain, loss), game, last]
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
-        if phase != GAME:
-            return
-        encoder, latents = players["encoder"], autoencoding.encoded(players["encoder"], batches)
-        if not self.config.sphere:
-            autoencoding.standardise(encoder, players["decoder"], latents)
-        if self.config.start == "communities":
-            samples, z = (values.flatten(1).cpu().numpy() for values in (torch.cat(list(batches.parts())), latents))
+        encoder = players["encoder"]
+        if phase == GAME and not self.config.sphere:
+            autoencoding.standardise(encoder, players["decoder"], autoencoding.encoded(encoder, batches))
+        if phase == GAME and self.config.start == "communities":
+            samples = torch.cat(list(batches.parts())).flatten(1).cpu().numpy()
+            z = autoencoding.encoded(encoder, batches).cpu().numpy()
             clusters = communities_of(samples, [z], [1.0, 1.0], partition(z, self.k, seed), seed)
             players["start"].get_buffer("clusters").copy_(torch.from_numpy(clusters))
 
