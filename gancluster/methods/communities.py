@@ -44,7 +44,7 @@ def communities_of(
 
     Samples are seen by their principal components, the spaces by direction alone; `weights`: of samples first.
     """
-    with threadpool_limits(1):
+    with threadpool_limits(1):  # as in `kmeans_centres`
         _, seen = principal_components(samples, COMPONENTS, seed)
     return communities_by(clusters, neighbours_in([seen, *map(unit_length, spaces)], weights))
 

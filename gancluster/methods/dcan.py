@@ -170,12 +170,12 @@ class DCAN(base.Method):
     def encoder_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """Latents pass for points of θ; by options they still tell samples, redrawn or told apart from each other."""
         c, x, terms = self.config, batch.inputs, dict[str, Tensor]()
-        played = self.played(nets, x, noise.warps[0])
+        z, played = nets["encoder"](x), self.played(nets, x, noise.warps[0])
         if c.adversarial_weight:
-            fake = self.shown(played, self.clusters(nets, batch))
+            fake = self.shown(played, self.clusters(nets, batch, z))
             terms["adversarial"] = c.adversarial_weight * self.critic.generator_loss(nets["discriminator"](fake))
         if c.reconstruction_weight:
-            terms["reconstruction"] = c.reconstruction_weight * self.missed(nets["decoder"](nets["encoder"](x)), x)
+            terms["reconstruction"] = c.reconstruction_weight * self.missed(nets["decoder"](z), x)
         if c.discrimination_weight:
             again = self.played(nets, x, noise.warps[1])
             terms["instances"] = c.discrimination_weight * contrast.instance_discrimination(played, again)
@@ -188,11 +188,11 @@ class DCAN(base.Method):
         low, high = self.task.pixel_range
         return nets["encoder"](warp(x, by, self.config.warp, self.config.pixel_noise * (high - low)))
 
-    def clusters(self, nets: Nets, batch: Batch) -> Tensor:
-        """The cluster of each sample `(b,)`: by θ, or the one that it started in."""
+    def clusters(self, nets: Nets, batch: Batch, z: Tensor | None = None) -> Tensor:
+        """The cluster of each sample `(b,)`: the one that it started in, or by θ of its latent, `z` where known."""
         if self.config.start == "communities":
             return nets["start"](batch.where)
-        return nets["mixture"](nets["encoder"](batch.inputs)).argmax(1)
+        return nets["mixture"](nets["encoder"](batch.inputs) if z is None else z).argmax(1)
 
     def missed(self, redrawn: Tensor, x: Tensor) -> Tensor:
         """The share of the samples' variance that is not redrawn; by option what their directions lack."""

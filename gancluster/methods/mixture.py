@@ -73,16 +73,16 @@ class Mixture(nn.Module):
         """Become the θ of `latents` `(n, d)`, from their clusters of the last fit on; `floor` as in `fitted`."""
         before = self.clusters.cpu().numpy() if bool((self.clusters >= 0).all()) else None
         theta, clusters = fitted(latents.double().cpu().numpy(), self.n_clusters, self.model, floor, seed, before)
-        self.become(theta, clusters, 1.0 if before is None else (clusters != before).mean())
+        self._become(theta, clusters, 1.0 if before is None else (clusters != before).mean())
 
     @torch.no_grad()
     def hold(self, latents: Tensor, clusters: Tensor, floor: float) -> None:
         """Become the Gaussians, of diagonal covariance, of given clusters `(n,)`; changed: whom θ puts elsewhere."""
         held = clusters.cpu().numpy()
-        self.become(moments(latents.double().cpu().numpy(), held, self.n_clusters, floor), held, 0.0)
+        self._become(moments(latents.double().cpu().numpy(), held, self.n_clusters, floor), held, 0.0)
         self.changed.copy_((self.scores(latents).argmax(1) != clusters).double().mean())
 
-    def become(self, theta: Theta, clusters: Clusters, changed: float) -> None:
+    def _become(self, theta: Theta, clusters: Clusters, changed: float) -> None:
         found = (theta.shares, theta.means, np.linalg.cholesky(theta.covariances), clusters, np.array(changed))
         for buffer, values in zip(self.buffers(), found, strict=True):
             buffer.copy_(torch.from_numpy(values))

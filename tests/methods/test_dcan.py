@@ -83,10 +83,9 @@ def test_every_critic_of_latents_plays(critic: str, digits: Dataset) -> None:
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_latents_that_tell_samples_apart_do_so_from_the_outset(weight: float, digits: Dataset) -> None:
     game = started(digits, discrimination_weight=weight, warp=1.0)
-    rows = [moment.row for moment in play(game) if moment.row]
-    assert ["encoder.instances" in row and np.isfinite(row["encoder.instances"]) for row in rows[:2]] == [
-        weight > 0
-    ] * 2
+    pretraining, adversarial, *_ = [moment.row for moment in play(game) if moment.row]
+    for row in (pretraining, adversarial):
+        assert ("encoder.instances" in row) == (weight > 0)
 
 
 def test_d_is_moved_by_its_loss_alone_and_the_encoder_by_its_own(digits: Dataset) -> None:
