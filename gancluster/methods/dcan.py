@@ -170,7 +170,7 @@ class DCAN(base.Method):
     def encoder_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """Latents pass for points of θ; by options they still tell samples, redrawn or told apart from each other."""
         c, x, terms = self.config, batch.inputs, dict[str, Tensor]()
-        z, played = nets["encoder"](x), self.played(nets, x, noise.warps[0])
+        played, z = self.played(nets, x, noise.warps[0]), nets["encoder"](x)
         if c.adversarial_weight:
             fake = self.shown(played, self.clusters(nets, batch, z))
             terms["adversarial"] = c.adversarial_weight * self.critic.generator_loss(nets["discriminator"](fake))
