@@ -30,6 +30,7 @@ from gancluster.runs.training import TrainOptions, plan
 N = 24
 TIMES = ("seconds", "snapshot_seconds", "evaluation_seconds", "floor_seconds")
 FAST = {"warmup_epochs": 1, "epochs": 2, "batch_size": 60, "warmup_batch_size": 120, "code_size": 20}
+FAST |= {"self_training": 1, "self_training_steps": 2}
 
 
 class Options(base.Config):

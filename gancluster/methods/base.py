@@ -146,7 +146,7 @@ class Phase:
     say). `optimizer`: one for all who move, or one by name; they start afresh with every phase. `steps`: the steps of
     an epoch where it is no pass through the data. `until`: asked before every epoch, given the players and the data;
     the phase is over once it says so. `frozen`: the players whose batch norm keeps to the statistics it was calibrated
-    with. `pretrains`: the players with which the next phase begins are the start that the run's gain is counted from.
+    with. `pretrains`: comes before the game; the players it leaves are the start that the run's gain is counted from.
     """
 
     name: str

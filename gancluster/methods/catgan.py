@@ -75,7 +75,7 @@ class CatGAN(recipe.Method):
     def phases(self) -> list[Phase]:
         c, turns = self.config, [Turn("discriminator", self.discriminator_loss), Turn("generator", self.generator_loss)]
         game = Phase("adversarial", c.epochs, c.batch_size, [turns], Adam(Linear(c.lr, c.lr), (c.beta1, 0.999)))
-        return [*self.warmup(), game]
+        return [*self.pretraining(), game]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         shape, flips = self.task.shape, self.task.flips

@@ -41,8 +41,8 @@ Pass = tuple[Tensor, ...]
 LOOK = 20_000  # samples that whitening is learnt from: several times as many as an image has values
 
 
-class Config(base.Config):
-    """ClusterGAN's options; the defaults are the preset `default` for USPS's 11,000 images of 16x16."""
+class Config(contrast.Config):
+    """ClusterGAN's options; the defaults are the game of the preset `default` for USPS's 11,000 images of 16x16."""
 
     epochs: int = Field(20, ge=1, description="passes of the adversarial game through the data")
     batch_size: int = Field(100, ge=2, description="samples in a batch")
@@ -80,11 +80,7 @@ class Config(base.Config):
     noise: float = Field(0.1, ge=0, description="standard deviation of the noise that augments, of the pixel range")
 
     average: float = Field(0.01, gt=0, le=1, description="rate of the average of C's weights; 1: the last weights")
-    warmup_epochs: int = Field(40, ge=0, description="extension: epochs of instance discrimination for C's body")
-    warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
-    lr_warmup: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
     warmup_temperature: float = Field(1.0, gt=0, description="the higher, the less alike images repel in the warm-up")
-    start: contrast.By = Field("communities", description="extension: what C begins at clusters by")
     start_logit: float = Field(4.0, gt=0, description="± logit of C's units there; at 2 samples move more easily")
 
 
@@ -153,17 +149,15 @@ class ClusterGAN(base.Method):
         return {"clusterer": self.config.average}
 
     def phases(self) -> list[Phase]:
-        c = self.config
-        warmup, steady = [[Turn(("clusterer", "head"), self.warmup_loss)]], Adam(Linear(c.lr_warmup, c.lr_warmup))
-        rounds = [[Turn("clusterer", self.clusterer_loss)]]
+        c, rounds = self.config, [[Turn("clusterer", self.clusterer_loss)]]
         if c.gan:
             free = Turn("discriminator", self.discriminator_loss, self.critic.repeat, self.critic.after_step)
             held = Turn("discriminator", self.penalised_discriminator_loss, self.critic.repeat, self.critic.after_step)
             others = [Turn("generator", self.generator_loss), *rounds[0]]
             rounds = [[held, *others], *[[free, *others]] * (self.critic.every - 1)]
-        warm = Phase("warm-up", c.warmup_epochs, c.warmup_batch_size, warmup, steady, pretrains=True)
+        turns = Turn(("clusterer", "head"), self.warmup_loss), Turn("clusterer", self.self_training_loss)
         game = Phase("adversarial", c.epochs, c.batch_size, rounds, Adam(Linear(c.lr, c.lr_end), clip=c.clip))
-        return [warm, game] if c.warmup_epochs else [game]
+        return [*contrast.pretraining(c, *turns), game]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         return Noise(
@@ -260,6 +254,11 @@ class ClusterGAN(base.Method):
         one, other = (nets["head"](nets["clusterer"](*view, features=True)) for view in views)
         return Loss({"instances": contrast.instance_discrimination(one, other, self.config.warmup_temperature)})
 
+    def self_training_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
+        """Extension: cross-entropy of C's codes of augmented samples against those of the clusters they start in."""
+        code = nets["clusterer"](self.augment(batch.inputs, noise.warps[0]), noise.clusterer[0])
+        return Loss({"clusters": codes.cross_entropy(code, self.table.to(code)[nets["start"](batch.where)])})
+
     # Their parts ------------------------------------------------------------------------------------------------------
 
     def generated(self, nets: Nets, noise: Noise, clock: Clock) -> Tensor:
@@ -316,6 +315,7 @@ class ClusterGAN(base.Method):
         used = {
             "warm-up": c.warmup_epochs > 0,
             f"start from {c.start}": c.warmup_epochs > 0,
+            "self-training": c.warmup_epochs > 0 and c.self_training > 0,
             f"critic {c.critic}": c.gan and c.critic not in ("gan", "ns-gan"),
             "fading game": c.gan and c.adversarial_weight_end != c.adversarial_weight,
             "separate noise": c.gan and c.separate_noise,
@@ -331,17 +331,18 @@ class ClusterGAN(base.Method):
         colour = task.is_images and task.shape[0] > 1
         passes = max(5, round(220_000 / task.n_samples))  # as many steps, whatever the size of the data set
         default: dict[str, Any] = {"epochs": min(passes, 40), "warmup_epochs": min(max(2 * passes, 15), 100)}
+        default |= {"self_training": 3}
         default |= {"lr": 1e-3, "lr_end": 1e-4} if task.is_images and max(task.shape[1:]) < 16 else {}
         paper = (
             {"networks": "triple-gan", "epochs": 500, "lr": 1e-4, "lr_end": 1e-5, "critic": "ns-gan"}
             | {"entropy_weight": 1.0, "entropy_from": 0.0, "schedule": "threshold"}
             | {"warp": 0.5 if colour else 0.0, "shift_only": True, "noise": 0.15}  # 0.5: two pixels of 32
             | {"adversarial_weight": 1.0, "adversarial_weight_end": 1.0, "pairs_weight": 0.0}
-            | {"separate_noise": False, "warp_discriminator": False, "warmup_epochs": 0}
+            | {"separate_noise": False, "warp_discriminator": False}
             | {"consistency_weight": 100 / task.n_clusters, "consistency_with": "itself"}
         )
         batch = max(100, task.n_samples // 20)
-        smoke = {"epochs": 2, "warmup_epochs": 1, "batch_size": batch, "warmup_batch_size": batch}
+        smoke = {"epochs": 2, "batch_size": batch, "warmup_epochs": 1, "warmup_batch_size": batch}
         return {
             "default": Preset("our recipe, with extensions; `gancluster train clustergan --dataset usps`", default),
             "paper": Preset("as printed, corrected; needs a GPU; `gancluster train clustergan --preset paper`", paper),

@@ -110,7 +110,7 @@ class ClusterGANLatent(recipe.Method):
         c, losses = self.config, (self.discriminator_loss, self.generator_loss)
         rounds = adversarial.rounds(self.critic, "discriminator", *losses, beside=("encoder",))
         adam = Adam(Linear(c.lr, c.lr * c.lr_end), betas=(c.beta1, c.beta2))
-        return [*self.warmup(), Phase("adversarial", c.epochs, c.batch_size, rounds, adam)]
+        return [*self.pretraining(), Phase("adversarial", c.epochs, c.batch_size, rounds, adam)]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         c, device, task = self.config, rng.device, self.task

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from gancluster import metrics
 from gancluster.data.batches import Batches
 from gancluster.data.warp import warp
+from gancluster.methods import base
 from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Turn
 from gancluster.methods.communities import communities_of
 from gancluster.methods.kmeans import kmeans_centres, nearest
@@ -19,6 +21,18 @@ from gancluster.networks.blocks import read_out
 from gancluster.optim import Adam, Linear
 
 By = Literal["k-means", "communities"]
+WEIGHTS = (1.0, 2.0, 1.0)  # of neighbours among samples, among features and among projections
+
+
+class Config(base.Config):
+    """What an encoder learns before the game; the defaults add nothing."""
+
+    warmup_epochs: int = Field(0, ge=0, description="extension: epochs of instance discrimination before the game")
+    warmup_batch_size: int = Field(250, ge=2, description="samples in a batch before the game")
+    lr_warmup: float = Field(1e-3, gt=0, description="Adam's learning rate before the game")
+    start: By = Field("communities", description="extension: what the encoder begins at clusters by then")
+    self_training: int = Field(0, ge=0, description="extension: times that it learns those, and begins anew thereafter")
+    self_training_steps: int = Field(600, ge=1, description="steps each time, in which the learning rate falls to 0")
 
 
 def head(features: int) -> nn.Module:
@@ -26,10 +40,17 @@ def head(features: int) -> nn.Module:
     return nn.Sequential(nn.Linear(features, 128), nn.ReLU(), nn.Linear(128, 64))
 
 
-def warmup(encoder: str, epochs: int, batch_size: int, lr: float) -> Phase:
-    """A phase in which the player `encoder` and his `head` learn to know samples again; runs tell their gain since."""
-    turn = Turn((encoder, "head"), partial(views_loss, encoder))
-    return Phase("warm-up", epochs, batch_size, [[turn]], Adam(Linear(lr, lr)), pretrains=True)
+def pretraining(c: Config, discriminate: Turn, learn: Turn) -> list[Phase]:
+    """The phases before a game: a warm-up, then self-training; none without a warm-up.
+
+    After each the encoder starts at clusters of what it has learnt, and the next of them lets it `learn` these.
+    """
+    if not c.warmup_epochs:
+        return []
+    size, steady, falling = c.warmup_batch_size, Adam(Linear(c.lr_warmup, c.lr_warmup)), Adam(Linear(c.lr_warmup, 0.0))
+    warmup = Phase("warm-up", c.warmup_epochs, size, [[discriminate]], steady, pretrains=True)
+    again = Phase("", 1, size, [[learn]], falling, steps=c.self_training_steps, pretrains=True)
+    return [warmup, *(replace(again, name=f"self-training {t + 1}") for t in range(c.self_training))]
 
 
 def views_loss(encoder: str, nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
@@ -74,18 +95,20 @@ def start_from_clusters(
     """Let a `layer` of C read clusters out of C's features of all samples, seen `part` by part; `start` keeps them.
 
     K-means of the projections by `head`, or `by` the communities of neighbours that these clusters gather: neighbours
-    among samples, among features (which count twice) and among projections. They are numbered as the known classes.
+    among samples, among features (which count twice) and among projections. Once C has learnt the clusters of an
+    earlier start, the head is out of date: the same of features alone. Clusters are numbered as the known classes.
     `table` `(n_clusters, m)`: what the layer should say of each. With logits of ±2 C stays undecided, about .88 and
     .12, so that misplaced samples can still move; with ±4 few do.
     """
     parts, order = list(batches.shuffled(seed, part)), batches.order(seed)
     features = torch.cat([C(samples, features=True) for samples in parts])
-    projections = players["head"](features).cpu().numpy()
-    clusters = nearest(projections, kmeans_centres(projections, len(table), seed))
-    if by == "communities":
-        samples, spaces = torch.cat(parts).flatten(1).cpu().numpy(), [features.cpu().numpy(), projections]
-        clusters = communities_of(samples, spaces, [1.0, 2.0, 1.0], clusters, seed)
     started = players["start"].get_buffer("clusters")
+    learnt = [features] if started.any() else [features, players["head"](features)]
+    spaces = [space.cpu().numpy() for space in learnt]
+    clusters = nearest(spaces[-1], kmeans_centres(spaces[-1], len(table), seed))
+    if by == "communities":
+        samples = torch.cat(parts).flatten(1).cpu().numpy()
+        clusters = communities_of(samples, spaces, WEIGHTS[: 1 + len(spaces)], clusters, seed)
     started[order] = torch.from_numpy(clusters).to(order)
     if len(batches.known):
         started.copy_(numbered_as_classes(started, batches.known, batches.labels))

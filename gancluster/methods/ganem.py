@@ -132,7 +132,7 @@ class GANEM(recipe.Method):
         c = self.config
         labels = [self.label_step(t) for t in range(c.iterations + 1)] if self.task.n_labels else []
         steps = [[self.m_step(t), self.e_step(t), *labels[t + 1 :][:1]] for t in range(c.iterations)]
-        return self.warmup() + labels[:1] + [phase for iteration in steps for phase in iteration]
+        return self.pretraining() + labels[:1] + [phase for iteration in steps for phase in iteration]
 
     def m_step(self, t: int) -> Phase:
         """D and G play on real samples, weighted by what E said of them; in the first, E has said nothing yet."""

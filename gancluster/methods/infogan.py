@@ -131,7 +131,7 @@ class InfoGAN(recipe.Method):
         rounds = adversarial.rounds(critic, both, self.discriminator_loss, self.generator_loss, self.after_step)
         rates = dict.fromkeys(both, c.lr_discriminator) | dict.fromkeys(adversarial.makers(critic), c.lr_generator)
         optimizers = {player: self.optimizer(lr) for player, lr in rates.items()}
-        return [*self.warmup(), Phase("adversarial", c.epochs, c.batch_size, rounds, optimizers)]
+        return [*self.pretraining(), Phase("adversarial", c.epochs, c.batch_size, rounds, optimizers)]
 
     def optimizer(self, lr: float) -> Optimizer:
         c, rate = self.config, Linear(lr, lr * self.config.lr_end)

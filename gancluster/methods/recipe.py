@@ -7,6 +7,7 @@ what its average over time says of the sample as it is.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -17,10 +18,10 @@ from torch import Tensor, nn
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, warp
 from gancluster.methods import base, contrast
-from gancluster.methods.base import Batch, Modules, Nets, Phase, Task
+from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Task, Turn
 
 
-class Config(base.Config):
+class Config(contrast.Config):
     """The recipe's options; the defaults add nothing."""
 
     warp: float = Field(0.0, ge=0, description="extension: strength of the warps under which players see samples")
@@ -30,16 +31,12 @@ class Config(base.Config):
         "start", description="whose clusters: those of the start, or by the average of the encoder's weights"
     )
     average: float = Field(0.01, gt=0, le=1, description="rate of that average, which also tells the clusters at last")
-    warmup_epochs: int = Field(0, ge=0, description="extension: epochs of instance discrimination before the game")
-    warmup_batch_size: int = Field(250, ge=2, description="samples in a batch of the warm-up")
-    lr_warmup: float = Field(1e-3, gt=0, description="Adam's learning rate in the warm-up")
-    start: contrast.By = Field("communities", description="extension: what the encoder begins at clusters by then")
 
 
 def for_images(n_samples: int) -> dict[str, Any]:
     """What preset `default` sets for so many images."""
     epochs = min(max(round(220_000 / n_samples), 15), 100)
-    return {"warmup_epochs": epochs, "warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 1.0}
+    return {"warmup_epochs": epochs, "self_training": 3, "warp": 1.0, "pixel_noise": 0.1, "consistency_weight": 1.0}
 
 
 class Method(base.Method):
@@ -57,15 +54,14 @@ class Method(base.Method):
         n_features: Any = encoder.n_features
         return contrast.players(n_features, self.task.n_samples) if self.config.warmup_epochs else {}
 
-    def warmup(self) -> list[Phase]:
-        """The phase before the game, where there is one."""
-        c = self.config
-        phase = contrast.warmup(self.encoder, c.warmup_epochs, c.warmup_batch_size, c.lr_warmup)
-        return [phase] if c.warmup_epochs else []
+    def pretraining(self) -> list[Phase]:
+        """The phases before the game, where there are some."""
+        discriminate = Turn((self.encoder, "head"), partial(contrast.views_loss, self.encoder))
+        return contrast.pretraining(self.config, discriminate, Turn(self.encoder, self.self_training_loss))
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
-        """After the warm-up the encoder starts from clusters, numbered as the classes where some are known."""
-        if self.config.warmup_epochs and phase == self.phases()[1].name:
+        """After each phase before the game the encoder starts from clusters, numbered as the classes that are known."""
+        if phase in [later.name for later in self.phases()[1 : 1 + len(self.pretraining())]]:
             encoder = players[self.encoder]
             layer, said = self.start_layer(encoder)
             contrast.start_from_clusters(encoder, players, batches, layer, said, seed, self.config.start)
@@ -82,6 +78,11 @@ class Method(base.Method):
         low, high = self.task.pixel_range
         return warp(samples, by, self.config.warp, self.config.pixel_noise * (high - low))
 
+    def self_training_loss(self, nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
+        """Cross-entropy of the encoder, of warped samples, against the clusters that they start in."""
+        logits = nets[self.encoder](self.seen(batch.inputs, noise.warps[0]))[:, -self.k :]
+        return Loss({"clusters": F.cross_entropy(logits, nets["start"](batch.where))})
+
     def consistency_loss(self, nets: Nets, batch: Batch, logits: Tensor) -> Tensor:
         """Weighted cross-entropy of the encoder's `logits` `(b, K)` of warped real samples."""
         if self.agrees_with == "start":
@@ -94,6 +95,7 @@ class Method(base.Method):
         c = self.config
         used = {
             f"warm-up and start from {c.start}": c.warmup_epochs > 0,
+            "self-training": c.warmup_epochs > 0 and c.self_training > 0,
             "warps": c.warp > 0 or c.pixel_noise > 0,
             f"consistency with {self.agrees_with}": c.consistency_weight > 0,
         }

@@ -27,8 +27,8 @@ STARTS = 3
 
 def is_here(game: Game) -> bool:
     """Whether what pre-training has left is about to be played with."""
-    at = game.state
-    return not game.is_over and at.epoch == at.step == 0 and any(phase.pretrains for phase in game.phases[: at.phase])
+    at, before = game.state, any(phase.pretrains for phase in game.phases[: game.state.phase])
+    return before and not game.is_over and not game.phases[at.phase].pretrains and at.epoch == at.step == 0
 
 
 def look(game: Game) -> Prediction:

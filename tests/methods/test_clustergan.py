@@ -18,7 +18,7 @@ from gancluster.engine.trained import settle
 from gancluster.errors import UnknownName, UserError
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Loss, Nets, Task
 from gancluster.methods.clustergan import ClusterGAN, Config
-from gancluster.methods.codes import block_means, block_table
+from gancluster.methods.codes import block_means, block_table, cross_entropy
 
 DIGITS = EXAMPLES["small images"]
 VECTORS = Task((6,), 3, 200)
@@ -47,9 +47,9 @@ def clusterer_loss(progress: float, task: Task = VECTORS, **options: Any) -> Los
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        ({}, {"clusterer", "generator", "discriminator", "head", "start"}),
-        ({"warmup_epochs": 0}, {"clusterer", "generator", "discriminator"}),
-        ({"gan": False, "warmup_epochs": 0}, {"clusterer"}),
+        ({"warmup_epochs": 1}, {"clusterer", "generator", "discriminator", "head", "start"}),
+        ({}, {"clusterer", "generator", "discriminator"}),
+        ({"gan": False}, {"clusterer"}),
     ],
 )
 def test_only_those_who_play_are_made(options: dict[str, Any], names: set[str]) -> None:
@@ -60,7 +60,7 @@ def test_only_those_who_play_are_made(options: dict[str, Any], names: set[str]) 
 
 
 def test_algorithm_1_moves_discriminator_generator_clusterer() -> None:
-    phase = game(warmup_epochs=0, critic="ns-gan").phases()[-1]
+    phase = game(critic="ns-gan").phases()[-1]
     assert [[turn.players for turn in turns] for turns in phase.rounds] == [["discriminator", "generator", "clusterer"]]
 
 
@@ -82,7 +82,7 @@ def test_the_phases_are_as_long_and_as_fast_as_asked() -> None:
     assert (warmup.epochs, warmup.batch_size, adversarial.epochs, adversarial.batch_size) == (3, 250, 7, 100)
     adam = adversarial.optimizer_of("generator")
     assert (adam.lr.at(0), adam.lr.at(1), adam.clip) == pytest.approx((1e-2, 1e-3, 2.0))
-    assert len(game(warmup_epochs=0).phases()) == 1
+    assert len(game().phases()) == 1
 
 
 # Terms of the losses --------------------------------------------------------------------------------------------------
@@ -134,10 +134,10 @@ def test_pace_decides_how_many_samples_count(pace: str) -> None:
 @pytest.mark.parametrize(
     ("options", "asked"),
     [
-        ({}, 2),
-        ({"consistency_with": "teacher"}, 1),
-        ({"consistency_with": "itself"}, 0),
-        ({"warmup_epochs": 0}, 1),
+        ({"warmup_epochs": 1}, 2),
+        ({"warmup_epochs": 1, "consistency_with": "teacher"}, 1),
+        ({"warmup_epochs": 1, "consistency_with": "itself"}, 0),
+        ({}, 1),
     ],
     ids=str,
 )
@@ -150,6 +150,16 @@ def test_a_cluster_other_than_asked_for_costs_two(options: Any, asked: int) -> N
         batch = Batch(torch.rand(1, 6), where=torch.tensor([1]))
         loss = method.consistency_loss(nets, table[[0]], batch, noise)
         assert float(loss) == pytest.approx(0 if answer == asked else 2)
+
+
+def test_self_training_asks_augmented_samples_for_the_codes_of_the_clusters_they_started_in() -> None:
+    method, table = game(VECTORS, code_size=6, warmup_epochs=1), block_table(3, 6)
+    noise = method.draw(2, torch.Generator().manual_seed(0))
+    told = torch.full((2, 6), 0.3)
+    nets = Nets({"clusterer": lambda x, numbers: told, "start": lambda at: torch.tensor([0, 2, 1])[at]}, {})
+    batch = Batch(torch.rand(2, 6), where=torch.tensor([1, 2]))
+    loss = method.self_training_loss(nets, batch, noise, Clock(torch.tensor(0.5)))
+    assert float(loss.total) == pytest.approx(float(cross_entropy(told, table[[2, 1]])))
 
 
 def test_samples_start_where_c_says_they_are(digits: Dataset) -> None:

@@ -12,13 +12,17 @@ import torch
 
 from gancluster.data.batches import Batches
 from gancluster.data.dataset import Dataset, Known
+from gancluster.methods.base import Turn
 from gancluster.methods.codes import block_means, block_table
 from gancluster.methods.contrast import (
+    Config,
     head,
     instance_discrimination,
     numbered_as_classes,
     players,
+    pretraining,
     start_from_clusters,
+    views_loss,
 )
 from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks import compact, triple_gan
@@ -84,6 +88,30 @@ def test_a_start_from_communities_finds_groups_that_are_apart_and_numbers_them_a
     groups = [clusters[i::3].unique().tolist() for i in range(3)]
     assert sorted(groups) == [[0], [1], [2]]
     assert not classes or groups == [[number] for number in classes]
+
+
+def test_a_start_after_the_first_is_by_features_alone() -> None:
+    torch.manual_seed(0)
+    C, batches = compact.players((6,), 3, 3, (0.0, 1.0)).clusterer, three_groups()
+    companions = players(C.n_features, 300)
+    companions["start"].get_buffer("clusters")[0] = 1
+    companions["head"][-1].weight.data.fill_(torch.nan)
+    start_from_clusters(C, companions, batches, "top", 4 * torch.eye(3) - 2, 0, "communities")
+    assert sorted(companions["start"](torch.arange(300))[i::3].unique().tolist() for i in range(3)) == [[0], [1], [2]]
+
+
+def test_before_the_game_come_a_warm_up_and_self_training_at_rates_that_fall() -> None:
+    discriminate, learn = Turn(("body", "head"), views_loss), Turn("body", views_loss)
+    assert pretraining(Config(self_training=3), discriminate, learn) == []
+    asked = Config(warmup_epochs=4, warmup_batch_size=50, self_training=2, self_training_steps=7, lr_warmup=0.1)
+    warmup, *later = pretraining(asked, discriminate, learn)
+    assert (warmup.epochs, warmup.batch_size, warmup.rounds, warmup.steps) == (4, 50, [[discriminate]], None)
+    assert [phase.name for phase in later] == ["self-training 1", "self-training 2"]
+    assert {(phase.epochs, phase.batch_size, phase.steps) for phase in later} == {(1, 50, 7)}
+    assert all(phase.pretrains for phase in (warmup, *later))
+    assert all(phase.rounds == [[learn]] for phase in later)
+    rates = [[phase.optimizer_of("body").lr.at(t) for t in (0, 1)] for phase in (warmup, *later)]
+    assert rates == [[0.1, 0.1], [0.1, 0.0], [0.1, 0.0]]
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2], [2, 0, 1]])

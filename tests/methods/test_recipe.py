@@ -14,7 +14,7 @@ from gancluster.data.dataset import Dataset
 from gancluster.engine.game import Game
 from gancluster.engine.play import play
 from gancluster.methods import recipe
-from gancluster.methods.base import EXAMPLES, Batch, Nets
+from gancluster.methods.base import EXAMPLES, Batch, Clock, Nets
 
 GAMES = ["infogan", "clustergan-latent", "catgan", "ganem"]
 
@@ -55,15 +55,33 @@ def test_without_a_warm_up_there_is_no_start_to_agree_with(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GAMES)
-def test_after_the_warm_up_the_encoder_says_where_samples_start(name: str, digits: Dataset) -> None:
+def test_self_training_asks_warped_samples_for_the_clusters_they_started_in(name: str) -> None:
+    method = game(name, warmup_epochs=1, consistency_with="teacher")
+    said, started = torch.randn(7, 12, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 9, 4, 4, 2, 1, 7])
+    nets = Nets({"start": lambda where: started[where], method.encoder: lambda x: said}, {})
+    batch = Batch(torch.zeros(7, 1, 8, 8), where=torch.arange(7))
+    loss = method.self_training_loss(
+        nets, batch, method.draw(7, torch.Generator().manual_seed(0)), Clock(torch.tensor(0.5))
+    )
+    wanted = -torch.log_softmax(said[:, -10:], 1)[torch.arange(7), started].mean()
+    assert float(loss.total) == pytest.approx(float(wanted))
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_after_each_phase_before_the_game_the_encoder_says_where_samples_start(name: str, digits: Dataset) -> None:
     smoke = registry.find("methods", name).presets(DIGITS)["smoke"].values
-    options = smoke | {"warmup_epochs": 1, "warmup_batch_size": 120, "consistency_weight": 1.0}
-    training = Game(game(name, len(digits), **options), Batches(digits), 0)
+    options = smoke | {"warmup_epochs": 1, "warmup_batch_size": 120, "self_training": 2, "self_training_steps": 3}
+    training, seen = Game(game(name, len(digits), **options), Batches(digits), 0), []
+    where = torch.arange(len(digits))
+    assert "self-training" in training.method.extensions()
     for moment in play(training):
-        if moment.phase != "warm-up":  # one step into the next phase
+        if moment.row:  # the next phase's start is set, and nobody has moved
+            nets = training.nets({})
+            clusters = nets["start"](where)
+            said = nets[training.method.encoder](training.batches.at(where))[:, -10:].argmax(1)
+            assert clusters.unique().tolist() == list(range(10))
+            assert float((said == clusters).double().mean()) > 0.9
+            seen.append(moment.phase)
+        if len(seen) == 3:
             break
-    nets, where = training.nets({}), torch.arange(len(digits))
-    clusters = nets["start"](where)
-    said = nets[training.method.encoder](training.batches.at(where))[:, -10:].argmax(1)
-    assert clusters.unique().tolist() == list(range(10))
-    assert float((said == clusters).double().mean()) > 0.9
+    assert seen == ["warm-up", "self-training 1", "self-training 2"]

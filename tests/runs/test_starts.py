@@ -23,18 +23,19 @@ from gancluster.runs.training import train
 
 
 def begun_twice(method: Duel) -> list[Phase]:
-    """A maker's phase of two epochs as pre-training, a phase that is over at once, and the duel."""
+    """Two phases of a seeker as pre-training, one that is over at once, and the duel."""
     adam = Adam(Linear(0.05, 0.05))
     first = Phase("before", 2, 8, [[Turn("seeker", method.seeker_loss)]], adam, pretrains=True)
+    second = replace(first, name="still before")
     over = Phase("over", 1, 8, [[Turn("maker", method.maker_loss)]], adam, until=lambda nets, batches: True)
-    return [first, over, Phase("duel", 2, 8, [[Turn("maker", method.maker_loss)]], adam)]
+    return [first, second, over, Phase("duel", 2, 8, [[Turn("maker", method.maker_loss)]], adam)]
 
 
 def test_the_start_is_where_the_game_sets_out_after_pre_training_and_nowhere_else() -> None:
     played = game(duel(begun_twice))
     assert not starts.is_here(played)
     here = [(moment.phase, moment.epoch) for moment in play(played) if moment.row and starts.is_here(played)]
-    assert here == [("before", 2)]
+    assert here == [("still before", 2)]
     plain = game()
     assert not any(starts.is_here(plain) for _ in play(plain))
 
