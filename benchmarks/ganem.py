@@ -45,6 +45,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "+ warps, warm-up": WARPS | START,
     "+ warps, warm-up, consistency": WARPS | START | {"consistency_weight": 1.0},
     "+ start from communities, held": WARPS | START | {"consistency_weight": 1.0} | HELD,
+    "+ self-training": WARPS | START | {"consistency_weight": 1.0} | HELD | {"self_training": 3},
 }
 """The options that a row changes, by its name."""
 

@@ -164,6 +164,7 @@ def test_a_finished_run_has_clusters_scores_sizes_and_a_log(straight: Run, digit
     assert list(log.columns[:3]) == ["phase", "epoch", "seconds"]
     assert list(zip(log["phase"], log["epoch"], strict=True)) == [
         ("warm-up", 1),
+        ("self-training 1", 1),
         ("adversarial", 1),
         ("adversarial", 2),
     ]
