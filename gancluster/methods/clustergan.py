@@ -29,7 +29,7 @@ from gancluster import critics
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
 from gancluster.errors import UserError
-from gancluster.methods import base, codes, contrast, self_paced
+from gancluster.methods import base, codes, contrast, pretraining, self_paced
 from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks import compact, triple_gan
@@ -41,7 +41,7 @@ Pass = tuple[Tensor, ...]
 LOOK = 20_000  # samples that whitening is learnt from: several times as many as an image has values
 
 
-class Config(contrast.Config):
+class Config(pretraining.Config):
     """ClusterGAN's options; the defaults are the game of the preset `default` for USPS's 11,000 images of 16x16."""
 
     epochs: int = Field(20, ge=1, description="passes of the adversarial game through the data")
@@ -134,7 +134,7 @@ class ClusterGAN(base.Method):
         if self.config.gan:
             players = trio._asdict() | {"discriminator": self.critic.wrap(trio.discriminator)}
         if self.config.warmup_epochs:
-            players |= contrast.players(trio.clusterer.n_features, task.n_samples)
+            players |= pretraining.players(trio.clusterer.n_features, task.n_samples)
         return players
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
@@ -143,7 +143,7 @@ class ClusterGAN(base.Method):
             adapt(C, next(batches.shuffled(seed, LOOK)))
         else:
             logits = c.start_logit * (2 * self.table - 1)
-            contrast.start_from_clusters(C, players, batches, "top", logits, seed, c.start, LOOK)
+            pretraining.start_from_clusters(C, players, batches, "top", logits, seed, c.start, LOOK)
 
     def averages(self) -> dict[str, float]:
         return {"clusterer": self.config.average}
@@ -157,7 +157,7 @@ class ClusterGAN(base.Method):
             rounds = [[held, *others], *[[free, *others]] * (self.critic.every - 1)]
         turns = Turn(("clusterer", "head"), self.warmup_loss), Turn("clusterer", self.self_training_loss)
         game = Phase("adversarial", c.epochs, c.batch_size, rounds, Adam(Linear(c.lr, c.lr_end), clip=c.clip))
-        return [*contrast.pretraining(c, *turns), game]
+        return [*pretraining.phases(c, *turns), game]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         return Noise(

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from gancluster import critics
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
-from gancluster.methods import ae_kmeans, autoencoding, base, contrast
+from gancluster.methods import ae_kmeans, autoencoding, base, contrast, pretraining
 from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.methods.communities import communities_of
 from gancluster.methods.mixture import Mixture, Model, partition
@@ -56,7 +56,7 @@ class Config(ae_kmeans.Config):
     adversarial_weight: float = Field(1.0, ge=0, description="weight of the encoder's adversarial loss; 0: no game")
     reconstruction_weight: float = Field(0.0, ge=0, description="weight in the game of the share not redrawn")
 
-    start: contrast.By = Field(
+    start: pretraining.By = Field(
         "k-means", description="θ's first clusters, of latents; extension: communities of neighbours, to which it holds"
     )
     warp: float = Field(0.0, ge=0, description="extension: strength of the warps that the encoder plays under")
@@ -96,7 +96,7 @@ class DCAN(base.Method):
         if c.sphere:
             networks["encoder"] = nn.Sequential(networks["encoder"], autoencoder.Sphere())
         if c.start == "communities":
-            networks["start"] = contrast.Start(self.task.n_samples)
+            networks["start"] = pretraining.Start(self.task.n_samples)
         return networks | {
             "discriminator": self.critic.wrap(autoencoder.latent_discriminator(judged)),
             "mixture": Mixture(self.k, c.latent_size, self.task.n_samples, c.mixture),

@@ -1,8 +1,8 @@
 """Our recipe: what preset `default` adds to a paper's game so that it finds clusters. All of it is *extension*.
 
-The encoder learns to know samples again after a warp and starts from clusters of what it learnt (contrast.py). In the
-game every player sees warped samples, and of a warped real one the encoder is to say in which cluster it started, or
-what its average over time says of the sample as it is.
+The encoder learns to know samples again after a warp, then clusters of what it learnt, at which it starts
+(pretraining.py). In the game every player sees warped samples, and of a warped real one the encoder is to say in which
+cluster it started, or what its average over time says of the sample as it is.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, warp
-from gancluster.methods import base, contrast
+from gancluster.methods import base, contrast, pretraining
 from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Task, Turn
 
 
-class Config(contrast.Config):
+class Config(pretraining.Config):
     """The recipe's options; the defaults add nothing."""
 
     warp: float = Field(0.0, ge=0, description="extension: strength of the warps under which players see samples")
@@ -52,19 +52,19 @@ class Method(base.Method):
     def companions(self, encoder: nn.Module) -> Modules:
         """The players of a warm-up beside an encoder of `n_features`."""
         n_features: Any = encoder.n_features
-        return contrast.players(n_features, self.task.n_samples) if self.config.warmup_epochs else {}
+        return pretraining.players(n_features, self.task.n_samples) if self.config.warmup_epochs else {}
 
     def pretraining(self) -> list[Phase]:
         """The phases before the game, where there are some."""
         discriminate = Turn((self.encoder, "head"), partial(contrast.views_loss, self.encoder))
-        return contrast.pretraining(self.config, discriminate, Turn(self.encoder, self.self_training_loss))
+        return pretraining.phases(self.config, discriminate, Turn(self.encoder, self.self_training_loss))
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
         """After each phase before the game the encoder starts from clusters, numbered as the classes that are known."""
         if phase in [later.name for later in self.phases()[1 : 1 + len(self.pretraining())]]:
             encoder = players[self.encoder]
             layer, said = self.start_layer(encoder)
-            contrast.start_from_clusters(encoder, players, batches, layer, said, seed, self.config.start)
+            pretraining.start_from_clusters(encoder, players, batches, layer, said, seed, self.config.start)
 
     def start_layer(self, encoder: nn.Module) -> tuple[str, Tensor]:
         """The layer that tells clusters from features at the start, and what it says of each: here logits of ±2."""

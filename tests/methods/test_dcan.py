@@ -18,9 +18,9 @@ from gancluster.engine.trained import settle
 from gancluster.errors import UserError
 from gancluster.methods import autoencoding
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Nets, Task
-from gancluster.methods.contrast import By
 from gancluster.methods.dcan import DCAN, Config
 from gancluster.methods.mixture import Mixture, Model
+from gancluster.methods.pretraining import By
 
 SMALL = {"width": 0.1, "pretrain_epochs": 1, "epochs": 2, "batch_size": 60, "latent_size": 4}
 CLOCK = Clock(torch.tensor(0.5))

@@ -317,7 +317,7 @@ def test_the_encoder_starts_from_clusters_once_even_where_labels_follow(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts: list[str] = []
-    monkeypatch.setattr("gancluster.methods.contrast.start_from_clusters", lambda *given: starts.append(given[-1]))
+    monkeypatch.setattr("gancluster.methods.pretraining.start_from_clusters", lambda *given: starts.append(given[-1]))
     options = {"warmup_epochs": 1, "warmup_batch_size": 60, "iterations": 2, "m_epochs": 1, "e_steps": 2}
     list(play(started(digits, labels=20, label_epochs=1, **options)))
     assert starts == ["communities"]
