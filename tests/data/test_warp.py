@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gancluster.data.warp import GRID, Warp, draw_warp, warp
@@ -20,9 +23,11 @@ def images() -> Tensor:
 
 def still(images: Tensor, **changes: Tensor) -> Warp:
     """A warp that does nothing but what `changes` say."""
-    n, kind = len(images), {"dtype": images.dtype}
-    at_rest = Warp(torch.zeros(n, 6, **kind), torch.zeros(n, 2, GRID, GRID, **kind), torch.ones(n, **kind), 0 * images)
-    return at_rest._replace(**changes)
+
+    def zeros(*shape: int) -> Tensor:
+        return torch.zeros(len(images), *shape, dtype=images.dtype)
+
+    return Warp(zeros(6), zeros(2, GRID, GRID), zeros() + 1, 0 * images, zeros(0))._replace(**changes)
 
 
 def moved(images: Tensor, place: int, by: float) -> Warp:
@@ -130,3 +135,71 @@ def test_a_shear_moves_rows_sideways_the_more_the_further_from_the_middle() -> N
     places = sheared @ torch.arange(33.0, dtype=torch.float64) / sheared.sum(1)
     expected = 16 - 0.2 * (torch.arange(33.0, dtype=torch.float64) - 16)
     assert torch.allclose(places, expected, atol=1e-9)
+
+
+# Photographs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photographs() -> Tensor:
+    return torch.rand(40, 3, 16, 16, generator=rng(6), dtype=torch.float64)
+
+
+def seen(images: Tensor, colour: Sequence[float] = (0,) * 7, crop: Sequence[float] = (-1, 0, 0)) -> Tensor:
+    """Photographs under one change of colour and one crop: how much is left out, from -1 to 1, and where it lies."""
+    affine = torch.tensor([0, crop[0], 0, 0, *crop[1:]], dtype=images.dtype).expand(len(images), -1)
+    by = still(images, affine=affine, colour=torch.tensor(colour, dtype=images.dtype).expand(len(images), -1))
+    return warp(images, by, strength=1.0, noise=0.0)
+
+
+def test_images_in_colour_that_may_be_mirrored_are_photographs() -> None:
+    of = {shape: draw_warp(5, shape, flips, rng()).colour for shape, flips in [((3, 8, 8), True), ((1, 8, 8), True)]}
+    assert [colour.shape for colour in of.values()] == [(5, 7), (5, 0)]
+    assert draw_warp(5, (3, 8, 8), False, rng()).colour.shape == (5, 0)
+
+
+def test_the_whole_of_a_photograph_as_it_is_is_the_identity(photographs: Tensor) -> None:
+    assert torch.allclose(seen(photographs), photographs, atol=1e-12)
+
+
+def test_the_smallest_crop_fills_the_image_with_a_quarter_of_it(photographs: Tensor) -> None:
+    quarter = photographs[..., :8, 8:]
+    enlarged = F.interpolate(quarter, scale_factor=2, mode="bilinear", align_corners=False)
+    inside = slice(1, 15)  # at its own border a crop sees what lies beyond it
+    assert torch.allclose(seen(photographs, crop=(1, 1, -1))[..., inside, inside], enlarged[..., inside, inside])
+
+
+def test_contrast_and_tints_change_what_they_should(photographs: Tensor) -> None:
+    mean = photographs.mean((1, 2, 3), keepdim=True)
+    deviation = (photographs - mean).abs().mean((1, 2, 3))
+    stark = seen(photographs, (1, 0, 0, 0, 0, 0, 0))
+    assert torch.allclose(stark - mean, 1.4 * (photographs - mean))
+    light = seen(photographs, (0, 0, 0, 0.5, 0, 0, 0))
+    assert torch.allclose(light - photographs, (0.5 * deviation)[:, None, None, None].expand_as(photographs))
+    red = seen(photographs, (0, 0, 0, 0, -1, 0, 0)) - photographs
+    assert torch.allclose(red[:, 0], -deviation[:, None, None].expand_as(red[:, 0]))
+    assert torch.allclose(red[:, 1:], torch.zeros_like(red[:, 1:]), atol=1e-12)
+
+
+def test_colours_fade_deepen_or_go_and_brightness_stays(photographs: Tensor) -> None:
+    grey = photographs.mean(1, keepdim=True)
+    deep = seen(photographs, (0, 0.5, 0, 0, 0, 0, 0))
+    assert torch.allclose(deep - grey, 1.4 * (photographs - grey))
+    assert torch.allclose(seen(photographs, (0, 0, 0.61, 0, 0, 0, 0)), grey.expand_as(photographs))
+    assert torch.allclose(seen(photographs, (0, 0, 0.59, 0, 0, 0, 0)), photographs)
+
+
+def test_shifts_alone_leave_colours_and_the_whole_of_a_photograph(photographs: Tensor) -> None:
+    drawn = Warp(*(part.double() for part in draw_warp(40, (3, 16, 16), True, rng())))
+    plain = drawn._replace(colour=drawn.colour[:, :0])
+    shifted = warp(photographs, drawn, 1.0, 0.0, shift_only=True)
+    assert torch.equal(shifted, warp(photographs, plain, 1.0, 0.0, shift_only=True))
+
+
+def test_a_photograph_of_one_colour_has_a_finite_gradient() -> None:
+    drawn = draw_warp(4, (3, 8, 8), True, rng())
+    gradient = torch.func.grad(lambda images: warp(images, drawn, 1.0, 0.0).square().sum())(
+        torch.full((4, 3, 8, 8), 0.5)
+    )
+    assert gradient.isfinite().all()
+    assert gradient.abs().sum() > 0
