@@ -331,7 +331,7 @@ class ClusterGAN(base.Method):
         colour = task.is_images and task.shape[0] > 1
         passes = max(5, round(220_000 / task.n_samples))  # as many steps, whatever the size of the data set
         default: dict[str, Any] = {"epochs": min(passes, 40), "warmup_epochs": min(max(2 * passes, 15), 100)}
-        default |= {"self_training": 3}
+        default |= {"self_training": 3} if task.is_images else {}
         default |= {"lr": 1e-3, "lr_end": 1e-4} if task.is_images and max(task.shape[1:]) < 16 else {}
         paper = (
             {"networks": "triple-gan", "epochs": 500, "lr": 1e-4, "lr_end": 1e-5, "critic": "ns-gan"}

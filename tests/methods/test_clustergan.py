@@ -152,6 +152,11 @@ def test_a_cluster_other_than_asked_for_costs_two(options: Any, asked: int) -> N
         assert float(loss) == pytest.approx(0 if answer == asked else 2)
 
 
+@pytest.mark.parametrize(("data", "times"), [("small images", 3), ("colour images", 3), ("vectors", None)])
+def test_by_default_only_images_are_self_trained(data: str, times: int | None) -> None:
+    assert ClusterGAN.presets(EXAMPLES[data])["default"].values.get("self_training") == times
+
+
 def test_self_training_asks_augmented_samples_for_the_codes_of_the_clusters_they_started_in() -> None:
     method, table = game(VECTORS, code_size=6, warmup_epochs=1), block_table(3, 6)
     noise = method.draw(2, torch.Generator().manual_seed(0))
