@@ -59,7 +59,7 @@ def draw_warp(n: int, shape: tuple[int, ...], flips: bool, rng: torch.Generator)
 
 
 def warp(samples: Tensor, by: Warp, strength: float, noise: float, shift_only: bool = False) -> Tensor:
-    """Warp images `(n, c, h, w)`, geometry and colour scaled by `strength`, then add noise of standard deviation `noise`.
+    """Warp images `(n, c, h, w)`, scaled by `strength`, then add noise of standard deviation `noise`.
 
     `shift_only` leaves shifts and mirrors, by fractions of a pixel, the border's pixels repeated. At strength 0 nothing
     moves and nothing is mirrored; vectors `(n, d)` only ever get the noise.
