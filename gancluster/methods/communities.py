@@ -10,27 +10,29 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from gancluster.methods import base
 from gancluster.methods.base import Embedding, Fit, Fitted
 from gancluster.methods.classical import COMPONENTS, best_of, principal_components
-from gancluster.methods.kmeans import STARTS, unit_length
-from gancluster.methods.spectral import neighbour_graph
+from gancluster.methods.kmeans import STARTS
+from gancluster.methods.neighbours import neighbour_graph
 
 NEIGHBOURS = 10
 Clusters = NDArray[np.int64]
 
 
 def neighbours_in(
-    spaces: Sequence[Embedding], weights: Sequence[float] = (1.0,), neighbours: int = NEIGHBOURS
+    spaces: Sequence[Tensor], weights: Sequence[float] = (1.0,), neighbours: int = NEIGHBOURS
 ) -> sparse.csr_matrix:
     """Symmetric `(n, n)`, 0 on the diagonal: the weighted sum of each space's `neighbour_graph`; each `(n, d)`."""
-    with threadpool_limits(1):  # as in `kmeans_centres`
-        graphs = [w * neighbour_graph(space, neighbours + 1) for space, w in zip(spaces, weights, strict=True)]
+    graphs = [w * neighbour_graph(space, neighbours + 1) for space, w in zip(spaces, weights, strict=True)]
     graph = sparse.csr_matrix(sum(graphs))
     graph.setdiag(0)
     graph.eliminate_zeros()
@@ -38,15 +40,17 @@ def neighbours_in(
 
 
 def communities_of(
-    samples: Embedding, spaces: Sequence[Embedding], weights: Sequence[float], clusters: Clusters, seed: int
+    samples: Tensor, spaces: Sequence[Tensor], weights: Sequence[float], clusters: Clusters, seed: int
 ) -> Clusters:
-    """Communities that given `clusters` `(n,)` gather, of neighbours among samples and in further spaces, all `(n, d)`.
+    """Communities that given `clusters` `(n,)` gather, of neighbours among samples and in further spaces.
 
-    Samples are seen by their principal components, the spaces by direction alone; `weights`: of samples first.
+    Samples `(n, *shape)` are seen by their principal components, the spaces `(n, d)` by direction alone; `weights`: of
+    samples first.
     """
     with threadpool_limits(1):  # as in `kmeans_centres`
-        _, seen = principal_components(samples, COMPONENTS, seed)
-    return communities_by(clusters, neighbours_in([seen, *map(unit_length, spaces)], weights))
+        _, reduced = principal_components(samples.flatten(1).cpu().numpy(), COMPONENTS, seed)
+    seen = torch.from_numpy(reduced).to(samples)
+    return communities_by(clusters, neighbours_in([seen, *map(F.normalize, spaces)], weights))
 
 
 def communities_by(clusters: Clusters, graph: sparse.csr_matrix) -> Clusters:
@@ -107,4 +111,5 @@ class LouvainCommunities(Fit):
     def fit(self, samples: Embedding, seed: int) -> Fitted:
         _, reduced = principal_components(samples, COMPONENTS, seed)
         clusters = best_of(STARTS, reduced, self.task.n_clusters, seed).labels_.astype(np.int64)
-        return Fitted(communities_by(clusters, neighbours_in([reduced], neighbours=self.config.neighbours)), reduced)
+        graph = neighbours_in([torch.from_numpy(reduced)], neighbours=self.config.neighbours)
+        return Fitted(communities_by(clusters, graph), reduced)

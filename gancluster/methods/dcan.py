@@ -120,9 +120,8 @@ class DCAN(base.Method):
         if phase == GAME and not self.config.sphere:
             autoencoding.standardise(encoder, players["decoder"], autoencoding.encoded(encoder, batches))
         if phase == GAME and self.config.start == "communities":
-            samples = torch.cat(list(batches.parts())).flatten(1).cpu().numpy()
-            z = autoencoding.encoded(encoder, batches).cpu().numpy()
-            clusters = communities_of(samples, [z], [1.0, 1.0], partition(z, self.k, seed), seed)
+            samples, z = torch.cat(list(batches.parts())), autoencoding.encoded(encoder, batches)
+            clusters = communities_of(samples, [z], [1.0, 1.0], partition(z.cpu().numpy(), self.k, seed), seed)
             players["start"].get_buffer("clusters").copy_(torch.from_numpy(clusters))
 
     def renew(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:

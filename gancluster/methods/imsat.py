@@ -24,6 +24,7 @@ from gancluster.data.batches import Batches
 from gancluster.errors import UserError
 from gancluster.methods import base
 from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task, Turn
+from gancluster.methods.neighbours import nearest_neighbours
 from gancluster.networks.blocks import BatchNorm, View
 from gancluster.optim import Adam, Linear
 
@@ -83,8 +84,9 @@ class IMSAT(base.Method):
         }
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:
-        found = neighbour_distances([self.scaled(part) for part in batches.parts(200)], self.config.neighbour)
-        players["neighbours"].get_buffer("distance").copy_(found)
+        samples = self.scaled(torch.cat(list(batches.parts()))).flatten(1)
+        distances = nearest_neighbours(samples, self.config.neighbour + 1).distances
+        players["neighbours"].get_buffer("distance").copy_(distances[:, -1])
 
     def phases(self) -> list[Phase]:
         c, turns = self.config, [Turn("classifier", self.loss)]
@@ -181,10 +183,3 @@ def unit(vectors: Tensor) -> Tensor:
     scaled = flat / largest
     length = scaled.square().sum(1, keepdim=True).sqrt().clamp_min(1e-30)
     return (scaled / length).view_as(vectors)
-
-
-def neighbour_distances(parts: list[Tensor], neighbour: int) -> Tensor:
-    """Euclidean distance of every sample of `parts` `(b, *shape)` to its so-manieth nearest among all: `(n,)`."""
-    everything = torch.cat(parts).flatten(1)
-    nearest = [torch.cdist(p.flatten(1), everything).topk(neighbour + 1, largest=False).values[:, -1] for p in parts]
-    return torch.cat(nearest)

@@ -79,12 +79,11 @@ def start_from_clusters(
     parts, order = list(batches.shuffled(seed, part)), batches.order(seed)
     features = torch.cat([C(samples, features=True) for samples in parts])
     started = players["start"].get_buffer("clusters")
-    learnt = [features] if started.any() else [features, players["head"](features)]
-    spaces = [space.cpu().numpy() for space in learnt]
-    clusters = nearest(spaces[-1], kmeans_centres(spaces[-1], len(table), seed))
+    spaces = [features] if started.any() else [features, players["head"](features)]
+    learnt = spaces[-1].cpu().numpy()
+    clusters = nearest(learnt, kmeans_centres(learnt, len(table), seed))
     if by == "communities":
-        samples = torch.cat(parts).flatten(1).cpu().numpy()
-        clusters = communities_of(samples, spaces, WEIGHTS[: 1 + len(spaces)], clusters, seed)
+        clusters = communities_of(torch.cat(parts), spaces, WEIGHTS[: 1 + len(spaces)], clusters, seed)
     started[order] = torch.from_numpy(clusters).to(order)
     if len(batches.known):
         started.copy_(numbered_as_classes(started, batches.known, batches.labels))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.linalg
+import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
@@ -17,11 +18,12 @@ from scipy.sparse.csgraph import laplacian
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, eigsh
 from sklearn.cluster import KMeans
 from sklearn.manifold import spectral_embedding
-from sklearn.neighbors import NearestNeighbors, kneighbors_graph
+from sklearn.neighbors import NearestNeighbors
 
 from gancluster.methods import base
 from gancluster.methods.base import Embedding, Fit, Fitted
 from gancluster.methods.classical import STARTS, best_of
+from gancluster.methods.neighbours import neighbour_graph
 
 Floats = NDArray[np.floating[Any]]
 DENSE = 2000  # samples whose eigenvectors are found without iterations
@@ -78,12 +80,6 @@ class NCutsConfig(base.Config):
     neighbours: int = Field(10, ge=1, description="nearest neighbours of a sample in the graph, itself among them")
 
 
-def neighbour_graph(samples: Embedding, neighbours: int) -> sparse.csr_matrix:
-    """Symmetric `(n, n)`: 1 between samples that are among each other's nearest, 1/2 where only one thinks so."""
-    graph = kneighbors_graph(samples, min(neighbours, len(samples)), include_self=True)
-    return sparse.csr_matrix((graph + graph.T) / 2)
-
-
 class NCuts(Fit):
     """Few and light edges of a graph of nearest neighbours cut, for clusters of much weight."""
 
@@ -92,7 +88,7 @@ class NCuts(Fit):
     config_type: ClassVar[type[base.Config]] = NCutsConfig
 
     def fit(self, samples: Embedding, seed: int) -> Fitted:
-        k, graph = self.task.n_clusters, neighbour_graph(samples, self.config.neighbours)
+        k, graph = self.task.n_clusters, neighbour_graph(torch.from_numpy(samples), self.config.neighbours)
         vectors = spectral_embedding(graph, n_components=k, random_state=seed, drop_first=False)
         return Fitted(discretised(vectors, seed), vectors.astype(np.float32))
 
@@ -189,7 +185,7 @@ class SEC(Fit):
     def matrix(self, samples: Embedding) -> LinearOperator:
         """L + µ (H - X (XᵀX + γ I)⁻¹ Xᵀ), X centred: what is left once W and b have their best values."""
         c, n = self.config, len(samples)
-        L = laplacian(neighbour_graph(samples, c.neighbours), normed=True).astype(np.float64)
+        L = laplacian(neighbour_graph(torch.from_numpy(samples), c.neighbours), normed=True).astype(np.float64)
         X = samples.astype(np.float64) - samples.mean(0, dtype=np.float64)
         factor = scipy.linalg.cho_factor(X.T @ X + c.ridge * np.eye(X.shape[1]))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -83,15 +84,15 @@ def test_every_move_is_the_best_and_raises_modularity(seed: int) -> None:
 
 def test_what_one_space_tears_apart_another_holds_together() -> None:
     rng, half = np.random.default_rng(0), np.arange(200) % 2
-    torn, whole = (rng.standard_normal((200, 2)).astype(np.float32) for _ in range(2))
-    torn[:, 0] += 90 * half
+    torn, whole = (torch.from_numpy(rng.standard_normal((200, 2))) for _ in range(2))
+    torn[:, 0] += 90 * torch.from_numpy(half)
     between = [neighbours_in(*given)[half == 0][:, half == 1].nnz for given in (([torn],), ([torn, whole], [1.0, 1.0]))]
     assert between[0] == 0
     assert between[1] > 500  # of some 2 * 200 * 10 links, a half
 
 
 def test_a_graph_sums_the_neighbours_of_its_spaces_by_weight() -> None:
-    spaces = [np.random.default_rng(seed).standard_normal((30, 2)).astype(np.float32) for seed in (0, 1)]
+    spaces = [torch.from_numpy(np.random.default_rng(seed).standard_normal((30, 2))) for seed in (0, 1)]
     one, other, both = (
         neighbours_in(*given, neighbours=3).toarray() for given in ((spaces[:1],), (spaces[1:],), (spaces, [1.0, 2.0]))
     )

@@ -24,7 +24,6 @@ from gancluster.methods.imsat import (
     Config,
     divergence,
     entropies,
-    neighbour_distances,
     unit,
     worst_direction,
 )
@@ -147,12 +146,6 @@ def test_samples_are_moved_by_a_share_of_the_distance_to_their_neighbour(augment
     method.loss(nets, Batch(x, where=index), method.draw(8, rng()), CLOCK)
     assert torch.allclose((seen[-1] - x).norm(dim=1), 0.5 * distances[index], rtol=1e-5)
     assert len(seen) == (3 if augmentation == "vat" else 2)
-
-
-def test_neighbours_are_those_of_the_whole_data_set() -> None:
-    x = normal(60, 4).float()
-    wanted = NearestNeighbors(n_neighbors=11).fit(x.numpy()).kneighbors(x.numpy())[0][:, 10]
-    assert np.allclose(neighbour_distances([x[:25], x[25:]], 10).numpy(), wanted, atol=1e-5)
 
 
 def test_images_are_seen_from_minus_one_to_one_and_their_neighbours_too(digits: Dataset) -> None:
