@@ -50,7 +50,7 @@ class Outcome(BaseModel):
 
     `reason`: why it failed, or how to get its data. `row`: the method's name, with a + where extensions are in use.
     `scores`: by the paper's rule. `starts_mean`: where it is the best of several starts, the mean scores of them all.
-    `run`: its folder below the runs' root.
+    `run`: its folder below the runs' root; of one that is waiting, where it is trained and only has to be scored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +64,11 @@ class Outcome(BaseModel):
     seconds: float = 0.0
     machine: str = ""
     run: str = ""
+
+    @property
+    def is_to_run(self) -> bool:
+        """Whether training is still to be done, or to be ended."""
+        return self.status == "waiting" and not self.run
 
 
 def _told(option: str, value: Any) -> str:

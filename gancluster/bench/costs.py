@@ -89,9 +89,9 @@ class Work(NamedTuple):
 
 
 def work(outcomes: Sequence[Outcome], here: dict[Kind, list[Cost]]) -> Work:
-    """What is waiting among `outcomes`."""
-    waiting = [estimate(outcome.cell, here) for outcome in outcomes if outcome.status == "waiting"]
-    return Work(len(waiting), sum(cost or 0 for cost in waiting), sum(cost is None for cost in waiting))
+    """What is still to be run among `outcomes`."""
+    costs = [estimate(outcome.cell, here) for outcome in outcomes if outcome.is_to_run]
+    return Work(len(costs), sum(cost or 0 for cost in costs), sum(cost is None for cost in costs))
 
 
 def duration(seconds: float) -> str:

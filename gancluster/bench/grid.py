@@ -149,8 +149,10 @@ def _as_it_stands(cell: Cell, request: Request, root: Path) -> Outcome:
         return waiting
     try:
         run = Run.place(own_root, request)
-        if run.status == "unfinished" or (run.status == "finished" and not measures.are_there(run)):
+        if run.status == "unfinished":
             return waiting
+        if run.status == "finished" and not measures.are_there(run):
+            return waiting.model_copy(update={"run": str(run.folder.relative_to(root))})
         return _outcome(cell, run, root)
     except RunError as error:
         return Outcome(cell=cell, status="failed", reason=str(error))

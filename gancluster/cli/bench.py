@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Format = Literal["terminal", "markdown", "latex", "csv", "json", "html"]
 ENDINGS = {"markdown": "md", "latex": "tex", "csv": "csv", "json": "json", "html": "html"}
 RESULTS = Path("results")
-STATES = {"waiting": "to run", "finished": "finished", "failed": "failed", "no data": "no data"}
+STATES = {"waiting": "to run", "trained": "to score", "finished": "finished", "failed": "failed", "no data": "no data"}
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and about how long; run nothing.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Go on with cells that failed, too.")]
@@ -224,7 +224,7 @@ def _show_plan(table: Table, planned: Sequence[Planned], folders: Folders, jobs:
         by_system.setdefault((cell.system, cell.dataset + samples, cell.preset), []).append(outcome)
     before = ""
     for (system, *named), found in by_system.items():
-        work, states = costs.work(found, here), [outcome.status for outcome in found]
+        work, states = costs.work(found, here), [_state(outcome) for outcome in found]
         about = "" if not work.cells else "?" if work.unknown else costs.duration(work.seconds)
         runs = {name: states.count(state) for state, name in STATES.items() if state in states}
         told = ", ".join(name if name == "no data" else f"{n} {name}" for name, n in runs.items())
@@ -235,6 +235,10 @@ def _show_plan(table: Table, planned: Sequence[Planned], folders: Folders, jobs:
     console.print(f"{table.name}: {costs.work(outcomes, here).told(jobs)}; nothing was run", soft_wrap=True)
     for reason in dict.fromkeys(f"{outcome.status}: {outcome.reason}" for outcome in outcomes if outcome.reason):
         console.print(reason, soft_wrap=True)
+
+
+def _state(outcome: Outcome) -> str:
+    return "trained" if outcome.status == "waiting" and not outcome.is_to_run else outcome.status
 
 
 def _say_what_it_takes(table: Table, planned: Sequence[Planned], folders: Folders, jobs: int) -> None:

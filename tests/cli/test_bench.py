@@ -11,7 +11,7 @@ from asking import Ask
 from games import Duel
 from here import Here
 
-from gancluster.bench import local, sheets, worker
+from gancluster.bench import local, measures, sheets, worker
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.executor import News
 from gancluster.bench.grid import Planned
@@ -119,6 +119,15 @@ def test_looking_at_what_would_be_run_runs_and_writes_nothing(
         "duels: 2 to run, about 1 second with 2 jobs; nothing was run" in ask("bench", table, "--dry-run --jobs 2").out
     )
     assert len(here) == 1
+
+
+def test_a_trained_run_has_only_to_be_scored(ask: Ask, table: str) -> None:
+    ask("bench", table, "--seeds 1")
+    for run in every(Path("runs")):
+        (run.folder / measures.FILE).unlink()
+    said = ask("bench", table, "--dry-run")
+    assert said.out.count("1 to run, 1 to score") == 2
+    assert "duels: 2 to run, about 1 second; nothing was run" in said.out
 
 
 def test_a_table_stopped_half_way_says_so_and_goes_on(
