@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gancluster import registry
 from gancluster.bench import hashes, measures
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.executor import Executor, News
@@ -18,8 +19,10 @@ from gancluster.bench.worker import DRAWN_BY, Job, give_up, root_of
 from gancluster.data import catalogue
 from gancluster.data.dataset import Dataset
 from gancluster.data.splits import Split
+from gancluster.engine.ways import Way
 from gancluster.errors import DataMissing, RunError, UserError
 from gancluster.hashing import HASHES
+from gancluster.methods.base import Method
 from gancluster.runs.run import Request, Run
 from gancluster.runs.training import TrainOptions, plan, stop_signals
 
@@ -50,10 +53,10 @@ class Planned:
         return self.outcome.status == "failed"
 
 
-def look(cells: Sequence[Cell], folders: Folders, command: str = "") -> list[Planned]:
-    """How each cell stands, in their order; nothing is run, and nothing is written."""
+def look(cells: Sequence[Cell], folders: Folders, command: str = "", engine: Way = "plain") -> list[Planned]:
+    """How each cell stands, in their order, where games are played by `engine`; nothing is run, nothing written."""
     found: dict[int, Planned] = {}
-    for place, asked in _asked(cells, folders.data, command):
+    for place, asked in _asked(cells, folders.data, command, engine):
         if isinstance(asked, Request):
             found[place] = Planned(asked, _as_it_stands(cells[place], asked, folders.runs))
         else:
@@ -114,7 +117,9 @@ def _after(one: Planned, was_due: bool, refused: dict[str, str], root: Path) -> 
     return _as_it_stands(one.outcome.cell, one.request, root)
 
 
-def _asked(cells: Sequence[Cell], data_dir: Path, command: str) -> Iterator[tuple[int, Request | UserError]]:
+def _asked(
+    cells: Sequence[Cell], data_dir: Path, command: str, engine: Way
+) -> Iterator[tuple[int, Request | UserError]]:
     """The request of each cell, by its place, or why there can be none; one data set after the other is loaded."""
     by_data: dict[tuple[str, Split, int | None, str | None], list[int]] = {}
     for place, cell in enumerate(cells):
@@ -127,16 +132,18 @@ def _asked(cells: Sequence[Cell], data_dir: Path, command: str) -> Iterator[tupl
             continue
         for place in places:
             try:
-                yield place, _request(cells[place], dataset, command)
+                yield place, _request(cells[place], dataset, command, engine)
             except UserError as error:
                 yield place, error
 
 
-def _request(cell: Cell, dataset: Dataset, command: str) -> Request:
+def _request(cell: Cell, dataset: Dataset, command: str, engine: Way) -> Request:
     """The run that a cell asks for; `UserError` where that cannot be."""
     if cell.method in HASHES:
         return hashes.request(cell, dataset, command)
-    options = TrainOptions(**cell.model_dump(exclude={"method", "options"}))
+    is_game = issubclass(registry.find("methods", cell.method), Method)
+    played = {"engine": engine} if is_game else {}
+    options = TrainOptions(**cell.model_dump(exclude={"method", "options"}), **played)
     (request,) = plan(cell.method, dataset, options, cell.options, command)
     return request.model_copy(update={"drawn_by": DRAWN_BY})
 

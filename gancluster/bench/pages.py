@@ -22,7 +22,10 @@ def name(sheet: Sheet) -> str:
 def pages(source: Path) -> dict[str, str]:
     """The text of each page by its file's name: one of every `*.json` in `source`, and the list of all."""
     found = _sheets(source)
-    made = {f"{stem}.md": BY_HAND + render.markdown(sheet) + _picture(stem, sheet) for stem, sheet in found.items()}
+    made = {
+        f"{stem}.md": BY_HAND + render.markdown(sheet) + _picture(stem, sheet) + _proof(source / f"{stem}.capsule")
+        for stem, sheet in found.items()
+    }
     lines = ["# The papers' tables", "", "Published beside measured, by `gancluster bench`. What was run so far:", ""]
     lines += [f"- [{render.heading(sheet)}]({stem}.md): `{sheet.command}`" for stem, sheet in found.items()]
     return made | {INDEX: BY_HAND + "\n".join(lines) + "\n"}
@@ -47,6 +50,12 @@ def write(source: Path, target: Path) -> list[Path]:
         if _picture(stem, sheet):
             drawn.as_bars(sheet, target / f"{stem}.png")
     return [target / file for file in made]
+
+
+def _proof(capsule: Path) -> str:
+    """How to compute all of it anew, where the table is packed beside its sheet."""
+    command = f"gancluster verify {capsule.parent.name}/{capsule.name}"
+    return f"\n`{command}` computes every number anew, without the data.\n" if capsule.exists() else ""
 
 
 def _sheets(source: Path) -> dict[str, Sheet]:

@@ -26,6 +26,9 @@ class TableOptions(BaseModel):
     datasets: str | None = Field(None, description="only these data sets, as digits,usps; also others than the table's")
     critics: str | None = Field(None, description="only these adversarial objectives, as wgan,sn-gan")
     seeds: int | None = Field(None, ge=1, description="runs of every cell (default: as many as the budget has)")
+    engine: Literal["plain", "compiled", "captured", "auto"] = Field(
+        "plain", description="of runs that play a game, as gancluster train has it; runs of another are other runs"
+    )
 
     @property
     def is_narrow(self) -> bool:

@@ -135,7 +135,7 @@ def _command(name: str) -> Any:
         _check_capsule(table, capsule)
         folders = grid.Folders(runs_dir, catalogue.data_folder(data_dir))
         cells = table.cells(options.budget, seeds=options.seeds)
-        planned = grid.look(cells, folders, shlex.join(["gancluster", *sys.argv[1:]]))
+        planned = grid.look(cells, folders, shlex.join(["gancluster", *sys.argv[1:]]), options.engine)
         if dry_run:
             return _show_plan(table, planned, folders, options.jobs)
         make(pictures, "--pictures")

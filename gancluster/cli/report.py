@@ -63,7 +63,8 @@ def _on_table(name: str, given: dict[str, Any], output: Path | None, data_dir: P
 
     options = validated(TableOptions, given)
     table, folders = table_asked(name, options), grid.Folders(runs_dir, catalogue.data_folder(data_dir))
-    outcomes = grid.as_run(grid.look(table.cells(options.budget, seeds=options.seeds), folders), folders)
+    planned = grid.look(table.cells(options.budget, seeds=options.seeds), folders, engine=options.engine)
+    outcomes = grid.as_run(planned, folders)
     sheet = sheets.filled(table, outcomes, options.budget, data_dir, asked_by("bench", name, options))
     path = output or runs_dir / f"{pages.name(sheet)}{'-part' if options.is_narrow else ''}.html"
     done = sum(outcome.status == "finished" for outcome in outcomes)

@@ -78,6 +78,12 @@ def test_a_run_of_gancluster_train_is_taken_as_it_is(folders: Folders, duel: Cal
     assert (folders.runs / request.folder / "result.json").stat().st_mtime_ns == before
 
 
+def test_games_are_played_by_the_engine_asked_for(folders: Folders, duel: Callable[..., Cell]) -> None:
+    planned = grid.look([duel(), duel(method="kmeans")], folders, engine="compiled")
+    assert [one.request.engine for one in planned if one.request] == ["compiled", "plain"]
+    assert planned[0].key != grid.look([duel()], folders)[0].key
+
+
 def test_all_seeds_have_the_same_samples_of_a_limited_data_set(folders: Folders, duel: Callable[..., Cell]) -> None:
     planned = grid.look([duel(seed=seed, limit=12) for seed in range(4)], folders)
     requests = [one.request for one in planned if one.request]

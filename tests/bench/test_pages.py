@@ -1,4 +1,4 @@
-"""The documentation's pages of results: made from results/*.json, and the same as those that are there."""
+"""The documentation's pages of results: made from results/*.json, the same as those that are there, and true."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from outcomes import filled_by, finished, usps
 
-from gancluster.bench import pages, tables
+from gancluster.bench import pages, sheets, tables, verification
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +21,15 @@ def test_the_pages_in_docs_are_those_that_the_results_make() -> None:
 def test_the_results_hold_no_path_of_a_machine() -> None:
     for path in (ROOT / "results").glob("*.json"):
         assert re.findall(r"/(?:home|work|tmp|root|Users)/", path.read_text()) == []
+
+
+@pytest.mark.parametrize("packed", sorted((ROOT / "results").glob("*.capsule")), ids=lambda path: path.stem)
+def test_every_number_of_what_is_packed_beside_a_sheet_computes_to_it(packed: Path) -> None:
+    sheet, tallies = verification.verify(packed)
+    assert sheet == sheets.read(packed.with_suffix(".json"))
+    assert [difference for tally in tallies.values() for difference in tally.differences] == []
+    assert sum(tally.numbers for tally in tallies.values()) > 10
+    assert f"`gancluster verify results/{packed.name}`" in pages.pages(ROOT / "results")[f"{packed.stem}.md"]
 
 
 @pytest.fixture
