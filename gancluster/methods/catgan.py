@@ -136,7 +136,7 @@ class CatGAN(recipe.Method):
         if task.is_images:
             default |= recipe.for_images(n)
         return {
-            "default": Preset("our recipe and extensions: ACC .95 on digits, 20 s of one CPU core", default),
+            "default": Preset("our recipe and extensions: ACC .95 on digits, a minute of one CPU core", default),
             "paper": Preset("the paper's game without extensions, GAN-EM's networks", {}),
             "smoke": Preset("seconds, to see that all runs", {"width": 0.125, "batch_size": 60, "epochs": 2}),
         }
