@@ -123,13 +123,13 @@ class _Table:
         self.workers, self.told_to_stop = set[str](), set[str]()
 
     def __enter__(self) -> _Table:
+        self._require_gpu()
         for mark in self.marks:
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
         self.client.subscribe_topic(self.asker.name, lambda event: self.inbox.put(partial(self._heard, **event[1])))
         self.client.subscribe_topic("all", lambda event: self.inbox.put(partial(self._changed, event[1])))
         self.workers |= set(self.client.nthreads())
-        self._require_gpu()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -214,7 +214,7 @@ class _Table:
         if self.futures.get(key) is not future or self.client.status != "running":
             return
         del self.futures[key]
-        self.at_work.pop(key, None)
+        address = self.at_work.pop(key, None)
         error = future.exception()
         if isinstance(error, KilledWorker):  # several workers died before any of them could say that it had begun
             yield (news := self.deaths.news(key, f"at {error.last_worker.address}"))
@@ -223,15 +223,17 @@ class _Table:
         elif error is not None:
             yield News(job=key, state="refused", reason=f"{type(error).__name__}: {error}".splitlines()[0])
         else:
-            yield self._brought(key, *future.result())
+            yield self._brought(key, address, *future.result())
 
-    def _brought(self, key: str, last: str, parcel: remote.Parcel) -> News:
-        """The last news of a job, after its run has been put among ours."""
+    def _brought(self, key: str, address: str | None, last: str, parcel: remote.Parcel) -> News:
+        """The last news of a job, after its run has been put among ours and may go at the worker's `address`."""
         try:
             if parcel:
                 run = self.jobs[key].place()
                 with run.alone(wait=True):
                     remote.unpack(parcel, run)
+                if address is not None:
+                    self.client.run(remote.forget, self.texts[key], workers=[address], on_error="ignore")
         except UserError as error:
             return News(job=key, state="refused", reason=str(error))
         return News.model_validate_json(last)

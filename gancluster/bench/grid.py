@@ -174,5 +174,6 @@ def _outcome(cell: Cell, run: Run, root: Path) -> Outcome:
     if run.status == "failed":
         return Outcome(status="failed", reason=result["reason"], row=run.request.method, **told)
     rules = result["scores"] or {"": {}}
-    scores = next(iter(rules.values())) | result.get("generated", {}) | measures.of(run)
+    own = {} if measures.is_of_unseen(run.request) else next(iter(rules.values()))
+    scores = own | result.get("generated", {}) | measures.of(run)
     return Outcome(status="finished", row=result["row"], scores=scores, run=str(folder), **told)

@@ -30,6 +30,7 @@ def request(cell: Cell, dataset: Dataset, command: str) -> Request:
         split=cell.split,
         limit=cell.limit,
         sha256=dataset.sha256,
+        scored_by=dataset.labels_sha256,
         seed=cell.seed,
         device="cpu",
         precision="float32",
@@ -44,7 +45,7 @@ def carry_out(run: Run, dataset: Dataset) -> None:
 
     `UserError` where none can.
     """
-    if measures.are_there(run) or dataset.labels is None:
+    if run.status != "unfinished" or dataset.labels is None:
         return
     device.use_threads(run.request.threads)
     hash_, samples, seed = hashing.named(run.request.method), hashing.flattened(dataset), run.request.seed

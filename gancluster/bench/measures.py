@@ -58,6 +58,11 @@ def of(run: Run) -> Scores:
         raise RunError(f"{run.folder / FILE} is damaged ({error}): remove it and repeat the command") from error
 
 
+def is_of_unseen(request: Request) -> bool:
+    """Whether its scores in a table are those of test samples: it is semi-supervised, on the training samples alone."""
+    return request.n_labels > 0 and request.split == "train"
+
+
 def evidence_of(run: Run) -> Evidence:
     """What it was measured from."""
     path = run.folder / EVIDENCE
@@ -88,10 +93,12 @@ def searched(codes: NDArray[np.bool_], labels: NDArray[np.int64], seed: int) -> 
     """Retrieval by codes `(n, bits)`: `mAP/32` and so on, as expected over ties, as the papers' tables have them.
 
     1000 queries are drawn, or a tenth of the labelled samples if these are fewer than 10,000; without 1000 items to
-    search in nothing is said of the first 1000.
+    search in nothing is said of the first 1000, and nothing at all of fewer than ten samples.
     """
     n, bits = int((labels >= 0).sum()), codes.shape[1]
     queries = min(AT, n // 10)
+    if not queries:
+        return {}
     k = min(AT, n - queries)
     found: dict[str, Any] = metrics.retrieval_scores(codes, labels, queries, seed, k)["scores"]
     return {f"{name}/{bits}": row["expected"] for name, row in found.items() if k == AT or "@" not in name}
@@ -110,13 +117,13 @@ def _codes(run: Run, stored: Evidence) -> Evidence:
 
 
 def _unseen(run: Run, data_dir: Path) -> Evidence:
-    """The clusters of the test samples, if a semi-supervised run has learnt from the training samples alone.
+    """The clusters of the test samples, if it is by them that tables score the run.
 
-    None where it has learnt from ready-made features, which a file has of its own samples and of no others.
+    Nothing where it has learnt from ready-made features, which a file has of its own samples and of no others.
     """
     request = run.request
     is_ready_made = request.features is not None and network(request.features) is None
-    if not request.n_labels or request.split != "train" or is_ready_made:
+    if not is_of_unseen(request) or is_ready_made:
         return {}
     test = new_samples(run, request.source, data_dir, "test")
     assert test.labels is not None

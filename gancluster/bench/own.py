@@ -128,11 +128,13 @@ def _check(where: str, row: Row, dataset: str) -> None:
 
 
 def _figure(where: str, given: OwnTable, key: str, title: str, text: str) -> Figure:
-    """A figure as it was written, `0.95` or `0.95 ± 0.01`; `UserError` for what is neither."""
+    """A figure as it was written, `0.95` or `0.95 ± 0.01`; `UserError` for what is neither, or no fraction."""
     value, _, std = (part.strip() for part in text.partition("±"))
     try:
-        float(value), float(std or 0)
+        is_fraction = abs(float(value)) <= 1 and 0 <= float(std or 0) <= 1
     except ValueError as error:
         raise UserError(f"{where}: '{text}' is no number, or mean ± deviation: write it as \"0.950\"") from error
+    if not is_fraction:
+        raise UserError(f"{where}: '{text}' is no fraction: write 95.0 % as \"0.950\"")
     dataset, _, metric = key.rpartition(" ")
     return Figure("", given.title, dataset, title, metric, "", value, std, "fraction", "given in the table's file")

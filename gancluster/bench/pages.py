@@ -27,7 +27,9 @@ def pages(source: Path) -> dict[str, str]:
         for stem, sheet in found.items()
     }
     lines = ["# The papers' tables", "", "Published beside measured, by `gancluster bench`. What was run so far:", ""]
-    lines += [f"- [{render.heading(sheet)}]({stem}.md): `{sheet.command}`" for stem, sheet in found.items()]
+    lines += [
+        f"- [{render.escaped(render.heading(sheet))}]({stem}.md): `{sheet.command}`" for stem, sheet in found.items()
+    ]
     return made | {INDEX: BY_HAND + "\n".join(lines) + "\n"}
 
 
@@ -64,4 +66,4 @@ def _sheets(source: Path) -> dict[str, Sheet]:
 
 def _picture(stem: str, sheet: Sheet) -> str:
     """The line that shows the bars of a figure; nothing for a table."""
-    return f"\n![{render.heading(sheet)}, as bars]({stem}.png)\n" if sheet.name in AS_BARS else ""
+    return f"\n![{render.escaped(render.heading(sheet))}, as bars]({stem}.png)\n" if sheet.name in AS_BARS else ""

@@ -21,6 +21,7 @@ from gancluster import __version__, atomic
 from gancluster.bench.executor import News
 from gancluster.bench.worker import Job, Tell
 from gancluster.data import catalogue
+from gancluster.errors import RunError
 from gancluster.runs.run import Run
 
 Work = Callable[[Job, Tell, threading.Event], News]
@@ -71,14 +72,24 @@ def stop(name: str) -> None:
 
 
 def pack(run: Run) -> Parcel:
-    """The run as it stands."""
-    return {path.name: path.read_bytes() for path in run.folder.iterdir() if not path.name.startswith(".")}
+    """The run as it stands: its files, by their path within it."""
+    files = (path for path in run.folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {path.relative_to(run.folder).as_posix(): path.read_bytes() for path in files}
 
 
 def unpack(parcel: Parcel, run: Run) -> None:
     """Write the files into the run's folder, the result last: a run is over when that is there."""
     for name in sorted(parcel, key="result.json".__eq__):
-        atomic.write_bytes(run.folder / Path(name).name, parcel[name])
+        path = run.folder.resolve() / name
+        if not path.resolve().is_relative_to(run.folder.resolve()):
+            raise RunError(f"a worker sent {name}, which lies outside of {run.folder}: see who is in the cluster")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(path, parcel[name])
+
+
+def forget(text: str, dask_worker: Worker) -> None:
+    """Remove the run of a job from the worker's machine: the asker has it."""
+    shutil.rmtree(_at_home(Job.model_validate_json(text), dask_worker).place().folder)
 
 
 def _is_wanted(worker: Worker, key: object) -> bool:
@@ -97,11 +108,8 @@ def _at_home(job: Job, worker: Worker) -> Job:
 
 
 def _away_from_home(work: Work, job: Job, tell: Tell, stop: threading.Event, parcel: Parcel) -> tuple[str, Parcel]:
-    """The last news of a job, and all of its run, which is no longer here."""
+    """The last news of a job, and all of its run, which stays until the asker has it."""
     run = job.place()
     if not run.checkpoint.exists():
         unpack(parcel, run)
-    last = work(job, tell, stop).model_dump_json()
-    parcel = pack(run)
-    shutil.rmtree(run.folder)
-    return last, parcel
+    return work(job, tell, stop).model_dump_json(), pack(run)

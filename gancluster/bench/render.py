@@ -154,18 +154,18 @@ def _is_printed(line: Line) -> bool:
 
 def markdown(sheet: Sheet) -> str:
     """A page: a table a data set, notes, and every measured figure with its interval."""
-    lines = [f"# {heading(sheet)}", ""]
+    lines = [f"# {escaped(heading(sheet))}", ""]
     lines += [
         f"gancluster {sheet.version}; machine: {'; '.join(sheet.machines) or 'none'}.",
         "",
     ]
     lines += ["```sh", sheet.command, "```", ""] if sheet.command else []
     for grid in grids(sheet):
-        lines += [f"## {grid.title}", ""] if grid.title else []
-        lines += [_bars([text.replace("\n", "<br>") for text in row]) for row in [grid.header, *grid.rows]]
+        lines += [f"## {escaped(grid.title)}", ""] if grid.title else []
+        lines += [_bars(row) for row in [grid.header, *grid.rows]]
         lines.insert(len(lines) - len(grid.rows), "|" + "---|" * len(grid.header))
         lines.append("")
-    lines += [f"- {_escaped(note)}" for note in notes(sheet)]
+    lines += [f"- {escaped(note)}" for note in notes(sheet)]
     if judged := list(records(sheet, only_measured=True)):
         shown = [_bars(LONG), "|" + "---|" * len(LONG), *(_bars([row[name] for name in LONG]) for row in judged)]
         lines += ["", "## Figure by figure", "", *shown]
@@ -263,9 +263,8 @@ def latex(sheet: Sheet) -> str:
     return "\n".join(blocks) + "\n"
 
 
-_TEX = {"\\": r"\textbackslash{}", "±": r"$\pm$", "†": r"$^\dagger$", "↓": r"$\downarrow$", "–": "--"} | {
-    sign: "\\" + sign for sign in "&%$#_{}"
-}
+_TEX = {"\\": r"\textbackslash{}", "±": r"$\pm$", "†": r"$^\dagger$", "↓": r"$\downarrow$", "–": "--"}
+_TEX |= {"^": r"\textasciicircum{}", "~": r"\textasciitilde{}"} | {sign: "\\" + sign for sign in "&%$#_{}"}
 
 
 def _tex(text: str) -> str:
@@ -318,8 +317,9 @@ def rendered(sheet: Sheet, ending: str) -> str:
 
 
 def _bars(cells: list[str]) -> str:
-    return "| " + " | ".join(_escaped(text) for text in cells) + " |"
+    return "| " + " | ".join(escaped(text) for text in cells) + " |"
 
 
-def _escaped(text: str) -> str:
-    return text.replace("|", r"\|")
+def escaped(text: str) -> str:
+    """Text as Markdown shows it: no tags of its own, no bars, lines broken in a cell."""
+    return html.escape(text, quote=False).replace("|", r"\|").replace("\n", "<br>")

@@ -13,6 +13,7 @@ from gancluster.bench import drawn, render
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.grid import Folders
 from gancluster.bench.sheets import Entry, Head, Line, Sheet
+from gancluster.bench.worker import DRAWN_BY
 from gancluster.commands import typed
 from gancluster.data.dataset import Dataset
 from gancluster.errors import RunError, UserError
@@ -136,10 +137,14 @@ def _run(outcome: Outcome) -> list[page.Cell]:
 
 
 def training(cell: Cell, outcomes: Sequence[Outcome]) -> str:
-    """The `gancluster train` command that makes the cell's run, and those of its other seeds."""
+    """The `gancluster train` command that makes the cell's run, and those of its other seeds.
+
+    Its first seed draws the samples, where they are limited: there it begins with the one that draws a table's.
+    """
     fields = {name: getattr(cell, name) for name in Cell.model_fields if name in TrainOptions.model_fields}
     seeds = {other.cell.seed for other in outcomes if other.cell.series == cell.series}
-    fields |= {"seed": min(seeds), "seeds": len(seeds)}
+    first = min(seeds) if cell.limit is None else DRAWN_BY
+    fields |= {"seed": first, "seeds": max(seeds) + 1 - first}
     given = {n: v for n, v in fields.items() if v != TrainOptions.model_fields[n].default or n == "dataset"}
     return typed(["train", cell.method], given | cell.options)
 

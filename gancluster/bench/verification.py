@@ -121,7 +121,7 @@ def _again(packed: Packed, arrays: Arrays, known: dict[str, measures.Scores]) ->
         own |= {name: values for name, values in shared.items() if values is not None}
         labels, clusters, k = own.get("labels"), own.get("clusters"), request.n_clusters
         scores = measures.Scores()
-        if labels is not None and clusters is not None:
+        if labels is not None and clusters is not None and not measures.is_of_unseen(request):
             if k > len(clusters):
                 raise ValueError(f"{len(clusters)} samples in {k} clusters")
             scores = metrics.scores(labels, clusters, k, named=request.n_labels > 0)
@@ -143,6 +143,8 @@ def _as_asked(packed: Packed, first: Request | None) -> Iterator[tuple[str, Any,
         yield "preset", cell.preset, request.preset
     yield "data set", cell.dataset, request.source
     yield "labels", cell.labels, request.n_labels
+    if cell.clusters is not None:
+        yield "clusters", cell.clusters, request.n_clusters
     for name, value in cell.options.items():
         yield name, value, request.options.get(name)
     if first != request:
@@ -176,11 +178,13 @@ def _compare_seeds(tally: Tally, seeds: Seeds) -> None:
 
 
 def _compare_figures(tally: Tally, table: Table) -> None:
-    """The figures of a paper's table are those that it prints there."""
+    """The figures of a paper's table are those that it prints there, and all of those in these rows and columns."""
     printed = tables.named(table.name, table.paper).figures if table.paper else table.figures
-    for place, figure in table.figures.items():
-        if printed.get(place) != figure:
-            tally.differences.append(Difference(", ".join(place), "printed figure", figure.text, "another, or none"))
+    places = {(row.title, column.key) for row in table.rows for column in table.columns}
+    for place in [*table.figures, *(places & printed.keys() - table.figures.keys())]:
+        if table.figures.get(place) != printed.get(place):
+            told, found = (figures[place].text if place in figures else None for figures in (table.figures, printed))
+            tally.differences.append(Difference(", ".join(place), "printed figure", told, found))
 
 
 def _is_number(value: Any) -> bool:

@@ -30,10 +30,10 @@ class TableOptions(BaseModel):
         "plain", description="of runs that play a game, as gancluster train has it; runs of another are other runs"
     )
 
-    @property
-    def is_narrow(self) -> bool:
-        """Whether less than the whole table is asked for."""
-        return bool(self.methods or self.datasets or self.critics)
+    def is_narrow(self, table: Table) -> bool:
+        """Whether less than the whole of `table` is asked for."""
+        too_few = self.seeds is not None and self.seeds < table.runs(self.budget)
+        return bool(self.methods or self.datasets or self.critics) or too_few
 
 
 def table_asked(name: str, options: TableOptions) -> Table:

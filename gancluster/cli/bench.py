@@ -145,7 +145,7 @@ def _command(name: str) -> Any:
             outcomes = grid.carry_out(planned, folders, executor, board, retry_failed, save_every)
         _end_if_stopped(outcomes, runs_dir)
         sheet = filled(table, outcomes, options.budget, data_dir, asked_by("bench", name, options))
-        _keep(sheet, None if options.is_narrow else results_dir)
+        _keep(sheet, None if options.is_narrow(table) else results_dir)
         _hand_over(sheet, ending, output)
         if pictures is not None:
             _draw(table, sheet, outcomes, folders, pictures)

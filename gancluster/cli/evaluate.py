@@ -102,7 +102,7 @@ def _clustering(found: Run, wanted: list[str], split: Split | None, data_dir: Pa
         print(of_start(found.result()))
     if split is None and "starts" in found.result():
         print(lottery.in_a_line(found.result()))
-    _print_confusion(metrics.contingency(labels, next(iter(clusters.values())), k))
+    _print_confusion(labels, next(iter(clusters.values())), k)
 
 
 def _stored(found: Run) -> tuple[Any, dict[str, Any]]:
@@ -152,21 +152,22 @@ def _print_scores(title: str, scores: dict[str, dict[str, float]]) -> None:
     Console().print(table)
 
 
-def _print_confusion(table: Any) -> None:
-    """Counts, rows = classes, columns = clusters, each cluster under the class it is matched to."""
+def _print_confusion(labels: Any, clusters: Any, k: int) -> None:
+    """Counts, rows = classes that occur, columns = the `k` clusters, each under the class that it is matched to."""
     import numpy as np
     from rich.console import Console
     from rich.table import Table
 
-    from gancluster.metrics import matching
+    from gancluster.metrics import contingency, matching
 
+    table = contingency(labels, clusters, k)
     classes = matching(table)
     order = np.lexsort((np.arange(len(classes)), np.where(classes < 0, len(classes), classes)))
     shown = Table(title="classes (rows) × clusters (columns), matched one to one")
     shown.add_column("class", justify="right")
     for cluster in order:
         shown.add_column(str(cluster), justify="right")
-    for row in range(len(table)):
+    for row, name in enumerate(np.unique(labels[labels >= 0])):
         cells = (f"[bold]{table[row, k]}[/bold]" if classes[k] == row else str(table[row, k] or "·") for k in order)
-        shown.add_row(str(row), *cells)
+        shown.add_row(str(name), *cells)
     Console().print(shown)

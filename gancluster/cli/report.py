@@ -66,7 +66,7 @@ def _on_table(name: str, given: dict[str, Any], output: Path | None, data_dir: P
     planned = grid.look(table.cells(options.budget, seeds=options.seeds), folders, engine=options.engine)
     outcomes = grid.as_run(planned, folders)
     sheet = sheets.filled(table, outcomes, options.budget, data_dir, asked_by("bench", name, options))
-    path = output or runs_dir / f"{pages.name(sheet)}{'-part' if options.is_narrow else ''}.html"
+    path = output or runs_dir / f"{pages.name(sheet)}{'-part' if options.is_narrow(table) else ''}.html"
     done = sum(outcome.status == "finished" for outcome in outcomes)
     subtitle = f"budget {sheet.budget}, {done} of {len(outcomes)} runs finished, gancluster {sheet.version}"
     commands = [sheet.command, asked_by("report", name, options)]

@@ -69,6 +69,11 @@ class Dataset:
         digest.update(np.ascontiguousarray(self.inputs).data)
         return digest.hexdigest()
 
+    @property
+    def labels_sha256(self) -> str:
+        """Hash of the labels, that of nothing where there are none: who has another hash has other scores."""
+        return hashlib.sha256(b"" if self.labels is None else self.labels.tobytes()).hexdigest()
+
     def unlabelled(self) -> Dataset:
         """The same samples without labels: all that methods and engine are ever handed (the label firewall)."""
         return replace(self, labels=None, label_names=None, modes=None)

@@ -188,11 +188,12 @@ def seeds_needed(
 
     `values`: scores to hold against `published`; without it, the differences of two methods over common seeds, whose
     verdict is that they differ. 0: there is one already. None: more than 1000 seeds. Normal scores are assumed, and the
-    power of t tests: that of `paired_test` is .04 lower at 7 pairs and the same from 10 on (at 6 its own is taken).
+    power of t tests: that of `paired_test` is .04 lower at 7 pairs and the same from 10 on. The fewest pairs that can
+    reach `level`, 6 for .95, must all have one sign: there its own is taken.
     """
     scores = _checked(values, 2, "a plan")
     if published is None:
-        least, target, margin = FOR_TEST, Published(0.0, std=0.0), 0.0
+        least, target, margin = int(np.log2(2 / (1 - level))) + 1, Published(0.0, std=0.0), 0.0
         decided = len(scores) >= least and sign_flip(scores) < 1 - level
         if not scores.any():
             return None
@@ -204,8 +205,8 @@ def seeds_needed(
     n = np.arange(max(len(scores) + 1, least), MOST + 1, dtype=np.float64)
     difference, std = float(scores.mean() - target.mean), float(scores.std(ddof=1))
     chance = _chance_of_verdict(n[:, None], difference, std, target, margin, level)
-    if published is None and std:  # six pairs are decided only by six equal signs
-        chance[n == FOR_TEST] = special.ndtr(abs(difference) / std) ** FOR_TEST
+    if published is None and std:  # the least number of pairs is decided only by equal signs
+        chance[n == least] = special.ndtr(abs(difference) / std) ** least
     enough = n[chance >= power]
     return int(enough[0]) - len(scores) if len(enough) else None
 

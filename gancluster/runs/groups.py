@@ -124,8 +124,12 @@ def summary(group: Group, key: str) -> Summary:
 
 
 def compared(groups: list[Group], key: str) -> list[Pair]:
-    """Every two groups, with Holm's correction over all pairs that could be tested."""
-    pairs = [_pair(a, b, key) for a, b in combinations(groups, 2)]
+    """Every two groups, with Holm's correction over all pairs that could be tested.
+
+    `seeds_needed`: for a difference that would stand as the clearest of as many.
+    """
+    chosen = list(combinations(groups, 2))
+    pairs = [_pair(a, b, key, 1 - 0.05 / len(chosen)) for a, b in chosen]
     adjusted = iter(statistics.holm([pair.p for pair in pairs if pair.p is not None]))
     return [pair if pair.p is None else pair._replace(p=next(adjusted)) for pair in pairs]
 
@@ -136,7 +140,7 @@ def judged(group: Group, key: str, published: Published, margin: float) -> tuple
     return statistics.verdict(values, published, margin), statistics.seeds_needed(values, published, margin)
 
 
-def _pair(a: Group, b: Group, key: str) -> Pair:
+def _pair(a: Group, b: Group, key: str, level: float) -> Pair:
     ours, theirs = a.scores(key), b.scores(key)
     n = len(ours.keys() & theirs.keys())
     found = Pair(a.name, b.name, n, None, None, None, None, "")
@@ -145,7 +149,7 @@ def _pair(a: Group, b: Group, key: str) -> Pair:
         found = found._replace(
             difference=float((first - second).mean()),
             improvement=statistics.probability_of_improvement(list(ours.values()), list(theirs.values())),
-            seeds_needed=statistics.seeds_needed(first - second),
+            seeds_needed=statistics.seeds_needed(first - second, level=level),
         )
         return found._replace(p=statistics.paired_test(first, second).p)
     except UserError as error:

@@ -28,7 +28,7 @@ from gancluster.errors import DataError, RunError
 from gancluster.plain import all_plain
 
 FORMAT = 1
-NOT_IN_KEY = {"source", "features", "command", "drawn_by"}  # the data, told by their hash, and how the run was asked
+NOT_IN_KEY = {"source", "features", "command", "drawn_by", "scored_by"}  # how it was asked, and what trains nothing
 YOUNGER = {"starts": 1, "rank_after": None}  # fields that keys do not have where they say nothing new
 
 Status = Literal["finished", "failed", "unfinished"]
@@ -39,7 +39,8 @@ M = TypeVar("M", bound=BaseModel)
 class Request(BaseModel):
     """Everything that a run was asked for, enough to repeat it; `source`: the data set's name or path.
 
-    `features`: what stands in the place of its samples. `drawn_by`: the seed that drew a limited data set.
+    `features`: what stands in the place of its samples. `drawn_by`: the seed that drew a limited data set. `scored_by`:
+    hash of the labels that its scores are of (None: of a run that does not tell); `labels_sha256`: that it learns from.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +58,7 @@ class Request(BaseModel):
     drawn_by: int = 0
     sha256: str
     labels_sha256: str | None = None
+    scored_by: str | None = None
     n_labels: int = 0
     n_samples: int
     shape: tuple[int, ...]
@@ -77,7 +79,7 @@ class Request(BaseModel):
 
     @property
     def key(self) -> str:
-        """Hash of all that can change the result: equal keys, equal results (on one kind of processor)."""
+        """Hash of all that can change what is trained: equal keys, equal clusters (on one kind of processor)."""
         excluded = NOT_IN_KEY | {name for name, usual in YOUNGER.items() if getattr(self, name) == usual}
         return hashlib.sha256(self.model_dump_json(exclude=excluded).encode()).hexdigest()
 
@@ -119,6 +121,8 @@ class Run:
             found = cls.open(run.folder)
             if found.request.key != request.key:
                 raise RunError(f"{run.folder} holds another run: remove it, or choose another --runs-dir")
+            if found.request.scored_by not in (None, request.scored_by):
+                raise RunError(f"{run.folder} was scored by other labels: remove it, or choose another --runs-dir")
             return found
         try:
             run.folder.mkdir(parents=True, exist_ok=True)
@@ -151,9 +155,8 @@ class Run:
         try:
             self._lock.acquire(timeout=-1 if wait else 0)
         except Timeout as error:
-            raise RunError(
-                f"{self.folder} is being trained by {_holder(path)}: wait for its end, or stop it"
-            ) from error
+            who = _holder(path)
+            raise RunError(f"{self.folder} is being trained by {who}: wait for its end, or stop it") from error
         except OSError as error:
             raise RunError(atomic.refusal(path, error)) from error
         try:
@@ -209,8 +212,7 @@ class Run:
             reason = self.result().get("reason")
             missing = f"{path} is missing: remove the folder and train again"
             raise RunError(f"{self.folder} failed: {reason}" if reason else missing)
-        arrays = read_npz(path)
-        if not self._fit(arrays):
+        if not self._fit(arrays := read_npz(path)):
             raise RunError(f"{path} is damaged (its arrays are not this run's): remove the folder and train again")
         return arrays
 
@@ -274,12 +276,10 @@ def every(root: Path) -> list[Run]:
     """All runs below `root`, the newest first; what is damaged, or no run of this version, is passed over."""
     found = []
     for config in root.glob("*/*/*/config.json"):
-        try:
+        with suppress(RunError):
             run = Run.open(config.parent)
             run.status  # noqa: B018 - raises where the result is damaged
             found.append((_newest(config.parent), run))
-        except RunError:
-            continue
     return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 

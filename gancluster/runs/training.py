@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -123,7 +122,7 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
     """One complete request a seed for training method `name` on `dataset`."""
     method: type[Method] | type[Fit] = registry.find("methods", name)
     task = task_of(dataset, options.clusters)._replace(n_labels=options.labels)
-    revealed = _revealed(method, dataset, task, options)
+    _check_labels(method, dataset, task, options)
     config = configure(method, task, options.preset, given)
     made = method(config, task)
     if isinstance(made, Fit):
@@ -139,7 +138,8 @@ def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, An
         dataset=dataset.name,
         source=options.dataset,
         sha256=dataset.sha256,
-        labels_sha256=revealed,
+        labels_sha256=dataset.labels_sha256 if options.labels else None,
+        scored_by=dataset.labels_sha256,
         device=str(device.pick("cpu" if isinstance(made, Fit) else options.device)),
         drawn_by=options.seed,
         command=command,
@@ -160,17 +160,15 @@ def _refuse_play(method: Fit, options: TrainOptions) -> None:
             raise UserError(f"{method.name} is fitted in one go, by the processor: leave out {asked}")
 
 
-def _revealed(method: type[Method] | type[Fit], dataset: Dataset, task: Task, options: TrainOptions) -> str | None:
-    """Hash of the labels that a semi-supervised run may draw from; `UserError` where it cannot be one."""
+def _check_labels(method: type[Method] | type[Fit], dataset: Dataset, task: Task, options: TrainOptions) -> None:
+    """`UserError` where the run is to be semi-supervised and cannot be."""
     if not options.labels:
-        return None
+        return
     if not method.semi_supervised:
         raise UserError(f"{method.name} learns without labels: leave out --labels")
     dataset.reveal(options.labels, options.seed)
     if task.n_clusters != dataset.n_classes:
         raise UserError(f"with --labels a cluster is a class: let --clusters be {dataset.n_classes}, or leave it out")
-    assert dataset.labels is not None
-    return hashlib.sha256(dataset.labels.tobytes()).hexdigest()
 
 
 def train(

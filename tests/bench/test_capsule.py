@@ -173,6 +173,10 @@ def test_a_run_with_other_options_is_found(made: Capsule, tmp_path: Path) -> Non
     found = differences(retold(made, cells=(other, *others)), tmp_path / "a.capsule")
     assert any("rare_term is told to be True, but comes to False" in one for one in found)
     assert not any(": lr is told" in one for one in found)
+    cell = first.outcome.cell.model_copy(update={"clusters": 3})
+    other = first.model_copy(update={"outcome": first.outcome.model_copy(update={"cell": cell})})
+    found = differences(retold(made, cells=(other, *others)), tmp_path / "b.capsule")
+    assert any("clusters is told to be 3, but comes to 2" in one for one in found)
 
 
 def test_a_printed_figure_that_no_paper_prints_is_found(tmp_path: Path) -> None:
@@ -183,7 +187,10 @@ def test_a_printed_figure_that_no_paper_prints_is_found(tmp_path: Path) -> None:
     place, figure = ("ClusterGAN", "STL-10 ACC"), table.figures["ClusterGAN", "STL-10 ACC"]
     forged = replace(table, figures={**table.figures, place: figure._replace(value="0.300")})
     (found,) = differences(pack(forged, outcomes, folders), tmp_path / "a.capsule")
-    assert found == "ClusterGAN, STL-10 ACC: printed figure is told to be 0.300, but comes to another, or none"
+    assert found == f"ClusterGAN, STL-10 ACC: printed figure is told to be 0.300, but comes to {figure.text}"
+    silent = replace(table, figures={key: one for key, one in table.figures.items() if key != place})
+    (found,) = differences(pack(silent, outcomes, folders), tmp_path / "b.capsule")
+    assert found == f"ClusterGAN, STL-10 ACC: printed figure is told to be None, but comes to {figure.text}"
 
 
 def test_the_codes_of_a_shallow_hash_are_packed_and_searched_anew(tmp_path: Path) -> None:

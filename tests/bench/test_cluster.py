@@ -23,7 +23,7 @@ from gancluster.bench.cluster import Cluster
 from gancluster.bench.executor import News
 from gancluster.bench.grid import Folders
 from gancluster.bench.worker import Job
-from gancluster.errors import UserError
+from gancluster.errors import RunError, UserError
 from gancluster.runs.run import Run
 
 
@@ -100,6 +100,7 @@ def test_a_job_for_a_gpu_goes_where_there_is_one_or_is_refused(address: str, tmp
     asked = lines(job("a", "do", tmp_path, device="cuda"))
     with pytest.raises(UserError, match="offers a GPU: start some by dask worker --resources GPU=1"):
         list(Cluster(address, obey).run(asked, threading.Event()))
+    assert not list(tmp_path.glob("**/.gancluster-*"))
     with scheduler(tmp_path, n_workers=2, resources={"GPU": 1}) as started:
         news = list(Cluster(started.scheduler_address, obey).run(asked, threading.Event()))
     assert [one.state for one in news] == ["running", "ended"]
@@ -221,6 +222,9 @@ def test_stopped_far_away_a_run_comes_back_and_goes_on_from_there(
 
 def test_what_comes_back_stays_in_the_run_s_folder(tmp_path: Path) -> None:
     run = job("a", "do", tmp_path / "runs").place()
-    remote.unpack({"../../../outside": b"1", "/etc/inside": b"2", "result.json": b"3"}, run)
-    assert {path.name for path in run.folder.iterdir()} == {"config.json", "outside", "inside", "result.json"}
-    assert remote.pack(run)["outside"] == b"1"
+    remote.unpack({"starts/0/log.csv": b"1", "result.json": b"2"}, run)
+    assert remote.pack(run).keys() == {"config.json", "starts/0/log.csv", "result.json"}
+    for name in ("../../../outside", str(tmp_path / "outside")):
+        with pytest.raises(RunError, match="which lies outside of"):
+            remote.unpack({name: b"3"}, run)
+    assert not list(tmp_path.rglob("outside"))

@@ -196,6 +196,14 @@ def test_what_changed_since_it_was_looked_at_is_refused_and_asked_for_anew(
     assert carry_out([cell], folders, Here())[0].scores["n"] == 30
 
 
+def test_runs_that_other_labels_scored_are_not_taken_for_these(folders: Folders, duel: Callable[..., Cell]) -> None:
+    cell, hashed = duel(), duel(method="lsh")
+    carry_out([cell, hashed], folders, Here())
+    np.savez(cell.dataset, inputs=points().inputs, labels=1 - points().labels)
+    for planned in grid.look([cell, hashed], folders):
+        assert "was scored by other labels: remove it, or choose another --runs-dir" in planned.outcome.reason
+
+
 def test_a_damaged_result_is_said_and_mended_by_trying_again(folders: Folders, duel: Callable[..., Cell]) -> None:
     (whole,) = carry_out([duel()], folders, Here())
     (folders.runs / whole.run / "result.json").write_text("{")

@@ -7,7 +7,7 @@ import pytest
 from games import placed, points
 
 from gancluster import metrics
-from gancluster.bench import hashes, measures
+from gancluster.bench import grid, hashes, measures
 from gancluster.bench.cells import Cell
 from gancluster.data import catalogue, features
 from gancluster.data.dataset import Dataset
@@ -41,6 +41,11 @@ def test_1000_queries_and_items_where_there_are_as_many() -> None:
     codes = np.random.default_rng(0).random((10_000, 8)) < (1 + labels[:, None]) / 12
     wanted = metrics.retrieval_scores(codes, labels, queries=1000, seed=3, k=1000)["scores"]
     assert measures.searched(codes, labels, 3) == {f"{name}/8": row["expected"] for name, row in wanted.items()}
+
+
+def test_nothing_is_searched_among_fewer_than_ten_samples() -> None:
+    codes = np.eye(9, dtype=bool)
+    assert measures.searched(codes, np.arange(9) % 2, seed=0) == {}
 
 
 def test_what_was_measured_is_not_measured_again(finished: Run, tmp_path: Path) -> None:
@@ -93,7 +98,9 @@ def test_a_run_on_features_is_scored_on_those_of_the_test_samples_where_a_networ
     train(run, dataset)
     measures.take(run, tmp_path)
     if made == "ready":
-        assert "error" not in measures.of(run)
+        cell = Cell(method="catgan", dataset="mnist")
+        found = grid._outcome(cell, run, tmp_path / "runs").scores
+        assert found.keys() == {"mAP/32", "mAP/64"}  # no error of samples that it has learnt from
     else:
         test = new_samples(run, "mnist", tmp_path, "test")
         assert (test.shape, measures.of(run)["n"]) == ((392,), 10_000)
@@ -126,6 +133,22 @@ def test_a_hash_has_the_scores_of_every_length_that_can_be_had(
     before = (run.folder / "result.json").stat().st_mtime_ns
     hashes.carry_out(run, digits)
     assert (run.folder / "result.json").stat().st_mtime_ns == before
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_hash_killed_before_its_result_is_hashed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digits = catalogue.load("digits", tmp_path)
+    run = Run.place(tmp_path, hashes.request(Cell(method="lsh", dataset="digits"), digits, ""))
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            hashes.carry_out(run, digits)
+    assert run.status == "unfinished"
+    hashes.carry_out(run, digits)
+    assert run.status == "finished"
 
 
 def test_a_hash_that_can_have_no_length_is_refused_and_so_is_one_without_labels(tmp_path: Path) -> None:

@@ -93,6 +93,10 @@ def test_markdown_tables_have_as_many_cells_in_every_row(sheet: Sheet) -> None:
         assert re.match(r"^\|(---\|)+$", block.splitlines()[1])
 
 
+def test_markdown_has_no_tags_of_its_own() -> None:
+    assert render.escaped("<img src=x> | a & b\nc") == r"&lt;img src=x&gt; \| a &amp; b<br>c"
+
+
 def test_latex_has_as_many_columns_in_every_row_and_escapes_what_it_must(sheet: Sheet) -> None:
     text = render.latex(sheet)
     for columns, body in re.findall(r"\\begin{tabular}{(l\w*)}(.*?)\\end{tabular}", text, re.DOTALL):
@@ -100,6 +104,7 @@ def test_latex_has_as_many_columns_in_every_row_and_escapes_what_it_must(sheet: 
         assert {line.count("&") + line.count(r"\multicolumn{2}") for line in rows} == {len(columns) - 1}
     assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 3
     assert render._tex("50 % of a_b & ±") == r"50 \% of a\_b \& $\pm$"
+    assert render._tex("a^2 ~ b") == r"a\textasciicircum{}2 \textasciitilde{} b"
 
 
 def test_csv_is_read_back_with_full_precision(sheet: Sheet) -> None:

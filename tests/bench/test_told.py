@@ -144,3 +144,5 @@ def test_a_command_says_no_more_than_it_must() -> None:
     assert told.training(cell, outcomes) == (
         "gancluster train clustergan --dataset usps --preset smoke --clusters 3 --limit 2000 --seeds 2 --no-gan"
     )
+    later = [outcome.model_copy(update={"cell": cell.model_copy(update={"seed": 2})}) for outcome in outcomes]
+    assert " --limit 2000 --seeds 3 " in told.training(later[0].cell, later)  # seed 0 drew the samples

@@ -121,6 +121,13 @@ def test_looking_at_what_would_be_run_runs_and_writes_nothing(
     assert len(here) == 1
 
 
+def test_a_table_of_fewer_seeds_does_not_take_the_place_of_the_whole(ask: Ask, table: str) -> None:
+    ask("bench", table, "--seeds 1")
+    assert not Path("results").exists()
+    ask("bench", table, "--seeds 3")
+    assert len(sheets.read(Path("results/duels-full.json")).lines) == 2
+
+
 def test_a_trained_run_has_only_to_be_scored(ask: Ask, table: str) -> None:
     ask("bench", table, "--seeds 1")
     for run in every(Path("runs")):
@@ -245,7 +252,7 @@ def test_what_would_be_run_is_shown_in_80_columns(ask: Ask, monkeypatch: pytest.
 
 
 def test_pages_are_made_of_tables_in_json(ask: Ask, table: str) -> None:
-    ask("bench", table, "--seeds 1")
+    ask("bench", table)
     assert set(ask("bench docs results pages").out.split()) == {"pages/duels-full.md", "pages/tables.md"}
     assert "Duels" in Path("pages/duels-full.md").read_text()
 

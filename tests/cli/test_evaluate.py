@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from asking import Ask, root_of
 from games import placed, points
@@ -57,6 +58,14 @@ def test_the_confusion_matrix_counts_every_sample_and_matches_on_its_diagonal(as
     assert sum(map(sum, table)) == 300
     matched = sum(table[row][row] for row in range(10))
     assert matched / 300 == pytest.approx(smoke.result()["scores"]["kmeans"]["acc"])
+
+
+def test_classes_keep_their_numbers_where_some_do_not_occur(ask: Ask, tmp_path: Path) -> None:
+    ask("train kmeans --limit 12 --clusters 3 --runs-dir", str(tmp_path))
+    (run,) = every(tmp_path)
+    classes = {str(label) for label in np.unique(run.arrays()["labels"])}
+    assert classes != {str(row) for row in range(len(classes))}
+    assert {name for name in rows(ask("eval --runs-dir", str(tmp_path)).out) if name.isdigit()} == classes
 
 
 @pytest.mark.parametrize(

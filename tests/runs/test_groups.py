@@ -63,6 +63,16 @@ def test_five_seeds_against_a_printed_mean_and_against_each_other(tmp_path: Path
     assert pair.improvement.value == pytest.approx(15 / 25)
 
 
+def test_seeds_are_planned_for_the_level_that_holm_asks_of_the_clearest_pair(tmp_path: Path) -> None:
+    first = finished(tmp_path, {seed: 0.9 + seed / 1000 for seed in range(6)})
+    others = [finished(tmp_path, dict.fromkeys(range(6), acc), lr=acc) for acc in (0.8, 0.7)]
+    three = [groups.gather(tmp_path, str(runs[0].folder)) for runs in (first, *others)]
+    (alone,), pairs = groups.compared(three[:2], "acc"), groups.compared(three, "acc")
+    assert (alone.p, alone.seeds_needed) == (2 / 2**6, 0)
+    assert [pair.p for pair in pairs] == [3 * 2 / 2**6] * 3
+    assert [pair.seeds_needed for pair in pairs] == [1, 1, 1]  # 2 / 2^7 < .05 / 3
+
+
 def test_only_groups_of_the_same_samples_compare(tmp_path: Path) -> None:
     runs = [placed(tmp_path, points(n), "duel", lr=lr) for n, lr in ((24, 0.1), (24, 0.5), (30, 0.5))]
     one, same, larger = (groups.gather(tmp_path, str(run.folder)) for run in runs)
