@@ -35,8 +35,14 @@ class Batches:
         return len(self.stored)
 
     def shuffled(self, seed: int, size: int = 1000) -> Iterator[Tensor]:
-        """All samples in an order drawn by `seed`, scaled, `size` at a time: parts that are alike, for batch norm."""
-        for part in torch.split(self.order(seed), size):
+        """All samples in an order drawn by `seed`, scaled, `size` at a time: parts that are alike, for batch norm.
+
+        A last one alone, which has no variance, goes with those before it.
+        """
+        *parts, last = torch.split(self.order(seed), size)
+        if parts and len(last) == 1:
+            last = torch.cat([parts.pop(), last])
+        for part in (*parts, last):
             yield self.at(part)
 
     def order(self, seed: int) -> Tensor:

@@ -21,7 +21,8 @@ SHEAR = 0.2
 SHIFT = 0.125  # of the side: 2 pixels of 16
 ELASTIC = 0.05  # of the side, standard deviation: 0.8 pixels of 16
 GRID = 4
-CROPPED = 0.75  # of a photograph's area, what a crop leaves out at most
+CROPPED = 0.75  # of a photograph's area, what a crop of strength 1 leaves out at most
+LEAST = 0.05  # of it, what a crop of any strength leaves in
 CONTRAST = 0.4
 SATURATION = 0.8
 GREY = 0.2  # share of photographs that lose their colours
@@ -78,7 +79,8 @@ def warp(samples: Tensor, by: Warp, strength: float, noise: float, shift_only: b
 
 def _cropped(images: Tensor, by: Warp, strength: float) -> Tensor:
     """Where each output pixel is read, `(n, h, w, 2)`: a part of the image's area, anywhere, the larger the weaker."""
-    side = (1 - CROPPED * strength * (1 + by.affine[:, 1]) / 2).sqrt()[:, None, None]
+    area = 1 - CROPPED * strength * (1 + by.affine[:, 1]) / 2
+    side = area.clamp_min(LEAST).sqrt()[:, None, None]
     right, down = ((1 - side) * by.affine[:, 4:, None, None].movedim(1, 0)).unbind(0)
     across = side * by.mirror[:, None, None] * _centres(images, 3) + right
     along = side * _centres(images, 2)[:, None] + down

@@ -1,7 +1,7 @@
-"""Where every random number of a run comes from: a generator keyed by (seed, purpose, place), never by history.
+"""Where random numbers of a run come from: a generator keyed by (seed, purpose, place), never by history.
 
 So a run has no random state to save: stopped anywhere it goes on as if nothing had happened, and seed k of many gives
-what seed k alone gives.
+what seed k alone gives. (Passes through all samples, as a start takes them, are drawn by the seed alone.)
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 
 
 class Purpose(IntEnum):
-    """What a random number is for: part of its generator's key, so that no two uses share numbers."""
+    """What a random number is for: part of its generator's key, so that no two of them share numbers."""
 
     ORDER = 1  # an epoch's permutation, at (phase, epoch)
     NOISE = 2  # what the method draws for a step, at (step, repetition)

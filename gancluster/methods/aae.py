@@ -15,8 +15,6 @@ Same path as DCAN, another answer to "is this latent real?". The paper trains by
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -25,7 +23,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gancluster import critics
-from gancluster.methods import autoencoding, base, codes
+from gancluster.methods import adversarial, autoencoding, base, codes
 from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks import autoencoder
@@ -100,12 +98,10 @@ class AAE(base.Method):
         return {"encoder": nn.Sequential(*encoder), "decoder": nn.Sequential(*decoder, *squash), **judges}
 
     def phases(self) -> list[Phase]:
-        c, critic, judges = self.config, self.critic, tuple(judge(part) for part in self.sizes)
+        c, judges = self.config, tuple(judge(part) for part in self.sizes)
         redraw = Turn(("encoder", "decoder"), autoencoding.reconstruction_loss)
-        free = Turn(judges, self.discriminator_loss, critic.repeat, critic.after_step)
-        held = replace(free, loss=partial(self.discriminator_loss, penalised=True))
-        fool = Turn("encoder", self.encoder_loss)
-        rounds = [[redraw, held, fool], *[[redraw, free, fool]] * (critic.every - 1)]
+        game = adversarial.rounds(self.critic, judges, self.discriminator_loss, Turn("encoder", self.encoder_loss))
+        rounds = [[redraw, *turns] for turns in game]
         return [Phase("adversarial", c.epochs, c.batch_size, rounds, Adam(Linear(c.lr, c.lr * c.lr_end)))]
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:

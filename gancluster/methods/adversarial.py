@@ -9,7 +9,7 @@ from functools import partial
 from torch import Tensor
 
 from gancluster.critics import Critic, Inputs, dependence
-from gancluster.methods.base import AfterStep, Loss, Net, Nets, Turn, TurnLoss
+from gancluster.methods.base import AfterStep, Loss, Net, Nets, Turn
 
 
 def makers(critic: Critic) -> tuple[str, ...]:
@@ -21,15 +21,13 @@ def rounds(
     critic: Critic,
     discriminators: str | tuple[str, ...],
     discriminator_loss: Callable[..., Loss],
-    generator_loss: TurnLoss,
+    *others: Turn,
     after: AfterStep | None = None,
-    beside: tuple[str, ...] = (),
 ) -> list[list[Turn]]:
-    """D's turn, then G's, who moves with those `beside` it; of `critic.every` rounds the first is `penalised=True`."""
+    """D's turn, then those of the `others`; of `critic.every` rounds the first has D's loss `penalised=True`."""
     free = Turn(discriminators, discriminator_loss, critic.repeat, after or critic.after_step)
     held = replace(free, loss=partial(discriminator_loss, penalised=True))
-    G = Turn((*makers(critic), *beside), generator_loss)
-    return [[held, G], *[[free, G]] * (critic.every - 1)]
+    return [[held, *others], *[[free, *others]] * (critic.every - 1)]
 
 
 def discriminator_loss(critic: Critic, score: Net, real: Inputs, fake: Inputs, mix: Tensor | None) -> Loss:

@@ -102,8 +102,9 @@ class BayesGAN(base.Method):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         self.k, self.members = task.n_clusters, range(1, config.members + 1)
-        if config.sampler == "released" and config.temperature != 1:
-            raise UserError("--temperature has no meaning with --sampler released, which has nearly none: leave it out")
+        for option, usual in {"temperature": {1.0}, "friction": {0.1, NearSGD.friction}}.items():
+            if config.sampler == "released" and getattr(config, option) not in usual:
+                raise UserError(f"--{option} has no meaning with --sampler released, which has its own: leave it out")
         shared = config.model_dump(include=set(infogan.Config.model_fields))
         self.game = infogan.InfoGAN(infogan.Config(**shared, start="k-means", consistency_with="teacher"), task)
 
@@ -179,7 +180,7 @@ class BayesGAN(base.Method):
     def warmup_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock, member: int) -> Loss:
         """Extension: InfoGAN's warm-up of one member's recogniser."""
         own = Nets({name: nets[f"{name}-{member}"] for name in ("recogniser", "head")}, {})
-        return contrast.views_loss("recogniser", own, batch, noise[member - 1], clock)
+        return contrast.views_loss("recogniser", self.task.pixel_range, own, batch, noise[member - 1], clock)
 
     def pair(self, nets: Nets, member: int, generator: Net) -> Nets:
         """The players of InfoGAN's game: a member's discriminator and recogniser, and a generator.

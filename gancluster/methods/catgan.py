@@ -125,7 +125,7 @@ class CatGAN(recipe.Method):
     def symptoms(self, row: base.Row) -> list[str]:
         """From the game's fifth epoch on, D says the same of all real samples, or nothing of any."""
         information, most = float(row.get("discriminator.information", math.inf)), math.log(self.task.n_clusters)
-        if int(row["epoch"]) < 5 or information > 0.1 * most:
+        if int(row["epoch"]) < 5 or information >= 0.1 * most:
             return []
         return [f"D's classes tell {information:.2f} of {most:.2f} nats of real samples; try more --restarts"]
 

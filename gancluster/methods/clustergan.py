@@ -29,7 +29,7 @@ from gancluster import critics
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
 from gancluster.errors import UserError
-from gancluster.methods import base, codes, contrast, pretraining, self_paced
+from gancluster.methods import adversarial, base, codes, contrast, pretraining, self_paced
 from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks import compact, triple_gan
@@ -39,6 +39,7 @@ from gancluster.optim import Adam, Linear
 Pair = tuple[Tensor, Tensor]
 Pass = tuple[Tensor, ...]
 LOOK = 20_000  # samples that whitening is learnt from: several times as many as an image has values
+PART = {"compact": 20_000, "triple-gan": 1000}  # samples that C is shown at once where it starts at clusters
 
 
 class Config(pretraining.Config):
@@ -142,19 +143,15 @@ class ClusterGAN(base.Method):
         if phase == self.phases()[0].name:
             adapt(C, next(batches.shuffled(seed, LOOK)))
         else:
-            logits = c.start_logit * (2 * self.table - 1)
-            pretraining.start_from_clusters(C, players, batches, "top", logits, seed, c.start, LOOK)
+            part, logits = PART[c.networks], c.start_logit * (2 * self.table - 1)
+            pretraining.start_from_clusters(C, players, batches, "top", logits, seed, c.start, part)
 
     def averages(self) -> dict[str, float]:
         return {"clusterer": self.config.average}
 
     def phases(self) -> list[Phase]:
-        c, rounds = self.config, [[Turn("clusterer", self.clusterer_loss)]]
-        if c.gan:
-            free = Turn("discriminator", self.discriminator_loss, self.critic.repeat, self.critic.after_step)
-            held = Turn("discriminator", self.penalised_discriminator_loss, self.critic.repeat, self.critic.after_step)
-            others = [Turn("generator", self.generator_loss), *rounds[0]]
-            rounds = [[held, *others], *[[free, *others]] * (self.critic.every - 1)]
+        c, G, C = self.config, Turn("generator", self.generator_loss), Turn("clusterer", self.clusterer_loss)
+        rounds = adversarial.rounds(self.critic, "discriminator", self.discriminator_loss, G, C) if c.gan else [[C]]
         turns = Turn(("clusterer", "head"), self.warmup_loss), Turn("clusterer", self.self_training_loss)
         game = Phase("adversarial", c.epochs, c.batch_size, rounds, Adam(Linear(c.lr, c.lr_end), clip=c.clip))
         return [*pretraining.phases(c, *turns), game]
@@ -185,7 +182,10 @@ class ClusterGAN(base.Method):
         return code, self.augment(sample, noise.warps[1]) if self.config.warp_discriminator else sample
 
     def discriminator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock, penalised: bool = False) -> Loss:
-        """Eq. 2 for D: real pairs up, fake pairs down; 2 log 2 = 1.39 when it cannot tell."""
+        """Eq. 2 for D: real pairs up, fake pairs down; 2 log 2 = 1.39 when it cannot tell.
+
+        Every `critic.every` steps `penalised`: with the critic's penalty on the slope of D (without its noise).
+        """
         C, D = nets["clusterer"], nets["discriminator"]
         real = self.real_pair(C(batch.inputs, noise.clusterer[0]), batch.inputs, noise, clock)
         fake = self.fake_pair(nets, noise, clock)
@@ -193,10 +193,6 @@ class ClusterGAN(base.Method):
         terms = {"adversarial": self.critic.discriminator_loss(D(*real, on_real), D(*fake, on_fake))}
         penalty = self.critic.penalty(D, real, fake, noise.mix) if penalised else None
         return Loss(terms if penalty is None else terms | {"penalty": self.critic.every * penalty})
-
-    def penalised_discriminator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
-        """The same with the critic's penalty on the slope of D (without its noise), every `critic.every` steps."""
-        return self.discriminator_loss(nets, batch, noise, clock, penalised=True)
 
     def generator_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """Eq. 2 for G: its pairs pass for real ones."""
@@ -296,7 +292,9 @@ class ClusterGAN(base.Method):
 
     def binary_codes(self, embedding: Embedding, centres: Embedding, bits: int) -> NDArray[np.bool_]:
         """Section 4.3: `1(C(x) > 1/2)` `(n, bits)`, of as many units a block where C has more than `bits`."""
-        size = self.config.code_size
+        size, k = self.config.code_size, self.task.n_clusters
+        if bits < k:
+            raise UserError(f"{bits} bits cannot hold a block for each of {k} clusters: ask for {k} or more")
         if bits > size:
             raise UserError(f"codes of {size} units have no {bits} bits: train with --code-size {bits}")
         return embedding[:, codes.thinned(self.table, bits).numpy()] > 0.5

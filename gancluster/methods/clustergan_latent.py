@@ -25,7 +25,7 @@ from torch import Tensor
 from gancluster import critics
 from gancluster.data.warp import Warp, draw_warp
 from gancluster.methods import adversarial, base, codes, recipe
-from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task
+from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.methods.kmeans import kmeans_centres, nearest
 from gancluster.networks import info_gan, latent_gan
 from gancluster.networks.statistics import Statistics
@@ -107,8 +107,8 @@ class ClusterGANLatent(recipe.Method):
         }
 
     def phases(self) -> list[Phase]:
-        c, losses = self.config, (self.discriminator_loss, self.generator_loss)
-        rounds = adversarial.rounds(self.critic, "discriminator", *losses, beside=("encoder",))
+        c, G = self.config, Turn((*adversarial.makers(self.critic), "encoder"), self.generator_loss)
+        rounds = adversarial.rounds(self.critic, "discriminator", self.discriminator_loss, G)
         adam = Adam(Linear(c.lr, c.lr * c.lr_end), betas=(c.beta1, c.beta2))
         return [*self.pretraining(), Phase("adversarial", c.epochs, c.batch_size, rounds, adam)]
 
@@ -197,7 +197,7 @@ class ClusterGANLatent(recipe.Method):
     def symptoms(self, row: base.Row) -> list[str]:
         """From the game's fifth epoch on, E at chance: whatever class G is given, it draws the same."""
         bound, most = float(row.get("generator.bound", math.inf)), math.log(self.k)
-        if int(row["epoch"]) < 5 or bound > 0.1 * most or not self.config.class_weight:
+        if int(row["epoch"]) < 5 or bound >= 0.1 * most or not self.config.class_weight:
             return []
         seen = f"E knows {bound:.2f} of the log {self.k} = {most:.2f} nats of a class: G ignores it"
         return [f"{seen}; try more --restarts, or a larger --class-weight"]

@@ -11,16 +11,21 @@ from torch import Tensor, nn
 from gancluster.data.warp import warp
 from gancluster.methods.base import Batch, Clock, Loss, Nets
 
+WARP, NOISE = 1.0, 0.1  # strength of the warps, and noise with them, of the pixel range
+
 
 def head(features: int) -> nn.Module:
     """The projection that is trained with the features and thrown away after: `(b, features)` → `(b, 64)`."""
     return nn.Sequential(nn.Linear(features, 128), nn.ReLU(), nn.Linear(128, 64))
 
 
-def views_loss(encoder: str, nets: Nets, batch: Batch, noise: Any, clock: Clock) -> Loss:
-    """Two warps of a sample attract, other samples repel; `noise` has both `warps`."""
-    views = [nets[encoder](warp(batch.inputs, by, 1.0, 0.1), features=True) for by in noise.warps]
-    one, other = (nets["head"](view) for view in views)
+def views_loss(
+    encoder: str, pixel_range: tuple[float, float], nets: Nets, batch: Batch, noise: Any, clock: Clock
+) -> Loss:
+    """Two warps of a sample attract, other samples repel; `noise` has both `warps`, as strong in every game."""
+    low, high = pixel_range
+    views = [warp(batch.inputs, by, WARP, NOISE * (high - low)) for by in noise.warps]
+    one, other = (nets["head"](nets[encoder](view, features=True)) for view in views)
     return Loss({"instances": instance_discrimination(one, other)})
 
 

@@ -17,7 +17,6 @@ What goes beyond choices that they leave open is marked *extension*.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -27,7 +26,8 @@ from torch import Tensor, nn
 from gancluster import critics
 from gancluster.data.batches import Batches
 from gancluster.data.warp import Warp, draw_warp, warp
-from gancluster.methods import ae_kmeans, autoencoding, base, contrast, pretraining
+from gancluster.errors import UserError
+from gancluster.methods import adversarial, ae_kmeans, autoencoding, base, contrast, pretraining
 from gancluster.methods.base import Batch, Clock, Embedding, Loss, Modules, Nets, Phase, Prediction, Preset, Task, Turn
 from gancluster.methods.communities import communities_of
 from gancluster.methods.mixture import Mixture, Model, partition
@@ -87,6 +87,8 @@ class DCAN(base.Method):
         super().__init__(config, task)
         self.k = task.n_clusters
         self.critic = critics.named(config.critic)
+        if config.start == "communities" and config.mixture == "gmm":
+            raise UserError("--mixture gmm is for clusters that EM may move: add --start k-means")
 
     # The players and their phases -------------------------------------------------------------------------------------
 
@@ -103,11 +105,10 @@ class DCAN(base.Method):
         }
 
     def phases(self) -> list[Phase]:
-        c, critic = self.config, self.critic
+        c = self.config
         G = Turn(("encoder", "decoder") if c.reconstruction_weight else "encoder", self.encoder_loss)
-        free = Turn("discriminator", self.discriminator_loss, critic.repeat, critic.after_step)
-        held = replace(free, loss=partial(self.discriminator_loss, penalised=True))
-        rounds = [[held, G], *[[free, G]] * (critic.every - 1)] if c.adversarial_weight else [[G]]
+        played = adversarial.rounds(self.critic, "discriminator", self.discriminator_loss, G)
+        rounds = played if c.adversarial_weight else [[G]]
         adam = Adam(Linear(c.lr, c.lr * c.lr_end))
         game = Phase(GAME, c.epochs, c.batch_size, rounds, adam, until=autoencoding.settled("mixture", c.tolerance))
         last = replace(game, name="clusters", epochs=1, until=lambda nets, batches: True)  # at once: θ's last fit
@@ -161,10 +162,7 @@ class DCAN(base.Method):
         D, clusters = nets["discriminator"], self.clusters(nets, batch)
         drawn = nets["mixture"](clusters, noise.normal)
         real, fake = self.shown(drawn, clusters), self.shown(self.played(nets, batch.inputs, noise.warps[0]), clusters)
-        terms = {"adversarial": self.critic.discriminator_loss(D(real), D(fake))}
-        if penalised and (penalty := self.critic.penalty(D, (real,), (fake,), noise.mix)) is not None:
-            terms["penalty"] = self.critic.every * penalty
-        return Loss(terms)
+        return adversarial.discriminator_loss(self.critic, D, (real,), (fake,), noise.mix if penalised else None)
 
     def encoder_loss(self, nets: Nets, batch: Batch, noise: Noise, clock: Clock) -> Loss:
         """Latents pass for points of θ; by options they still tell samples, redrawn or told apart from each other."""

@@ -53,7 +53,7 @@ class Config(recipe.Config):
     lr_generator: float = Field(6e-4, gt=0, description="learning rate of G; paper: 2e-4 for all three")
     lr_discriminator: float = Field(2e-4, gt=0, description="learning rate of D")
     lr_encoder: float = Field(6e-5, gt=0, description="learning rate of E")
-    lr_decay: float = Field(0.98, gt=0, le=1, description="factor on all learning rates after every iteration")
+    lr_decay: float = Field(0.98, gt=0, le=1, description="factor on D's, G's and E's after every iteration")
 
     critic: str | None = Field(None, description="extension: instead of Eq. 1 and 2; " + critics.HELP)
     discriminator_norm: Literal["fitting", "batch", "none"] = Field(
@@ -137,7 +137,8 @@ class GANEM(recipe.Method):
     def m_step(self, t: int) -> Phase:
         """D and G play on real samples, weighted by what E said of them; in the first, E has said nothing yet."""
         c, loss = self.config, partial(self.discriminator_loss, known=t > 0 or self.begins_with_w)
-        rounds = adversarial.rounds(self.critic, "discriminator", loss, self.generator_loss)
+        G = Turn(adversarial.makers(self.critic), self.generator_loss)
+        rounds = adversarial.rounds(self.critic, "discriminator", loss, G)
         rounds = [turns if c.order == "discriminator" else turns[::-1] for turns in rounds]
         rates = {"discriminator": c.lr_discriminator, "generator": c.lr_generator, "statistics": c.lr_generator}
         optimizers = {player: self.optimizer(lr, t) for player, lr in rates.items()}
@@ -299,7 +300,7 @@ class GANEM(recipe.Method):
         n, m_epochs = task.n_samples, round(32_000 / task.n_samples)
         code: dict[str, Any] = {"m_batch_size": fitting(70), "e_batch_size": fitting(200)}
         default = code | {"width": 0.25, "iterations": 6, "m_epochs": min(max(m_epochs, 1), 20), "e_steps": 100}
-        default |= recipe.for_images(n) | {"lr_encoder": 2e-4, "encoder_norm": "batch"}
+        default |= {"lr_encoder": 2e-4, "encoder_norm": "batch"} | (recipe.for_images(n) if task.is_images else {})
         default |= {"label_error": 0.0, "lr_labels": 2e-4, "label_weight": 1.0}
         default |= {"lr_encoder": 1e-3, "e_steps": min(max(round(n / 300), 100), 200)} if task.n_labels else {}
         paper: dict[str, Any] = {"m_batch_size": 64, "e_batch_size": 256, "codes": "drawn", "optimizer": "rmsprop"}

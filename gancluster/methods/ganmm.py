@@ -25,6 +25,7 @@ from torch import Tensor
 
 from gancluster import critics
 from gancluster.data.batches import Batches
+from gancluster.errors import UserError
 from gancluster.methods import adversarial, base
 from gancluster.methods.base import Batch, Clock, Loss, Modules, Net, Nets, Phase, Preset, Task, Turn
 from gancluster.methods.dec import Target
@@ -71,6 +72,8 @@ class GANMM(base.Method):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         self.k, self.critic = task.n_clusters, critics.named(config.critic)
+        if config.batch_size < 2 * self.k:
+            raise UserError(f"{self.k} pairs want 2 samples each: let --batch-size be {2 * self.k} or more")
 
     # The players and their steps --------------------------------------------------------------------------------------
 
@@ -96,7 +99,7 @@ class GANMM(base.Method):
     def rounds(self, alone: bool = False) -> list[list[Turn]]:
         """Generators, then critics, as in the code."""
         loss = partial(self.discriminator_loss, alone=alone)
-        rounds = adversarial.rounds(self.critic, "discriminator", loss, self.generator_loss)
+        rounds = adversarial.rounds(self.critic, "discriminator", loss, Turn("generator", self.generator_loss))
         return [turns[::-1] for turns in rounds]
 
     def optimizer(self, rate: float) -> Optimizer:
@@ -110,7 +113,7 @@ class GANMM(base.Method):
             players["parts"].get_buffer("p").copy_(torch.eye(self.k)[parts])
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
-        n = max(n // self.k, 1)
+        n = n // self.k
         z = torch.randn(n, self.k, self.config.noise_size, generator=rng, device=rng.device)
         places, mix = torch.rand(2, n, self.k, generator=rng, device=rng.device)
         return Noise(z, places, mix.flatten())
@@ -169,13 +172,11 @@ class GANMM(base.Method):
         noise = {} if task.is_images else {"noise_size": 64}
         ours = {"width": 0.25, "critic": "wgan-gp", "optimizer": "adam", "lr": 1e-3, "lr_classifier": 1e-3}
         ours |= {"epochs": 20, "pretrain_epochs": 3, "explore_epochs": 2, "classifier_steps": 1}
+        smoke = {"batch_size": max(50, 2 * task.n_clusters), "width": 0.125, "pretrain_epochs": 1, "epochs": 1}
         return {
             "default": Preset("a quarter of the channels, penalised slopes and Adam: minutes on a CPU", noise | ours),
             "paper": Preset("as released; days on a CPU", noise),
-            "smoke": Preset(
-                "seconds, to see that all runs",
-                noise | ours | {"batch_size": 50, "width": 0.125, "pretrain_epochs": 1, "epochs": 1},
-            ),
+            "smoke": Preset("seconds, to see that all runs", noise | ours | smoke),
         }
 
 

@@ -71,7 +71,6 @@ class IMSAT(base.Method):
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
-        self.ranked_by = "classifier.augmentation"
         if config.neighbour >= task.n_samples:
             most = task.n_samples - 1
             raise UserError(f"--neighbour {config.neighbour}: {task.n_samples} samples have {most} neighbours each")

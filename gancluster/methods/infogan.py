@@ -28,7 +28,7 @@ from gancluster import critics
 from gancluster.data.warp import Warp, draw_warp
 from gancluster.errors import UserError
 from gancluster.methods import adversarial, base, codes, recipe
-from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task
+from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Preset, Task, Turn
 from gancluster.networks import info_gan
 from gancluster.networks.info_gan import Reading
 from gancluster.networks.statistics import Statistics
@@ -128,7 +128,8 @@ class InfoGAN(recipe.Method):
 
     def phases(self) -> list[Phase]:
         c, critic, both = self.config, self.critic, ("discriminator", "recogniser")
-        rounds = adversarial.rounds(critic, both, self.discriminator_loss, self.generator_loss, self.after_step)
+        G = Turn(adversarial.makers(critic), self.generator_loss)
+        rounds = adversarial.rounds(critic, both, self.discriminator_loss, G, after=self.after_step)
         rates = dict.fromkeys(both, c.lr_discriminator) | dict.fromkeys(adversarial.makers(critic), c.lr_generator)
         optimizers = {player: self.optimizer(lr) for player, lr in rates.items()}
         return [*self.pretraining(), Phase("adversarial", c.epochs, c.batch_size, rounds, optimizers)]
@@ -226,7 +227,7 @@ class InfoGAN(recipe.Method):
     def symptoms(self, row: base.Row) -> list[str]:
         """From the game's fifth epoch on, Q at chance: whatever class G is given, it draws the same."""
         bound, most = float(row.get("discriminator.bound", math.inf)), math.log(self.k)
-        if int(row["epoch"]) < 5 or bound > 0.1 * most or not self.config.info_weight:
+        if int(row["epoch"]) < 5 or bound >= 0.1 * most or not self.config.info_weight:
             return []
         seen = f"Q's bound {bound:.2f} on the information is near 0, not log {self.k} = {most:.2f}: G ignores its class"
         return [f"{seen}; try more --restarts, or a larger --info-weight"]

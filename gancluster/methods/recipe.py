@@ -24,7 +24,7 @@ from gancluster.methods.base import Batch, Clock, Loss, Modules, Nets, Phase, Ta
 class Config(pretraining.Config):
     """The recipe's options; the defaults add nothing."""
 
-    warp: float = Field(0.0, ge=0, description="extension: strength of the warps under which players see samples")
+    warp: float = Field(0.0, ge=0, description="extension: strength of the warps under which the game sees samples")
     pixel_noise: float = Field(0.0, ge=0, description="extension: noise with the warps, of the pixel range")
     consistency_weight: float = Field(0.0, ge=0, description="extension: weight of the clusters of warped real samples")
     consistency_with: Literal["start", "teacher"] = Field(
@@ -56,7 +56,7 @@ class Method(base.Method):
 
     def pretraining(self) -> list[Phase]:
         """The phases before the game, where there are some."""
-        discriminate = Turn((self.encoder, "head"), partial(contrast.views_loss, self.encoder))
+        discriminate = Turn((self.encoder, "head"), partial(contrast.views_loss, self.encoder, self.task.pixel_range))
         return pretraining.phases(self.config, discriminate, Turn(self.encoder, self.self_training_loss))
 
     def enter(self, phase: str, players: Modules, batches: Batches, seed: int) -> None:

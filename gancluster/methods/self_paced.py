@@ -37,12 +37,8 @@ def pairwise_entropy(codes: Tensor, form: Form = "corrected") -> Tensor:
     return (entropy * others).sum(1) / max(n - 1, 1)
 
 
-def rank_in_group(losses: Tensor, groups: Tensor, n_groups: int) -> Tensor:
-    """Place `0, 1, 2, …` of each sample among its group's losses, ascending `(n,)`; equal losses keep their order."""
-    return _ranks(torch.sort(losses, stable=True).indices, groups, n_groups)
-
-
-def _ranks(by_loss: Tensor, groups: Tensor, n_groups: int) -> Tensor:
+def rank_in_group(by_loss: Tensor, groups: Tensor, n_groups: int) -> Tensor:
+    """Place `0, 1, 2, …` of each sample in its group `(n,)`; `by_loss` `(n,)`: all samples, ascending by loss."""
     small = torch.uint8 if n_groups <= 256 else torch.int32  # narrow integers sort several times as fast
     grouped = torch.sort(groups.to(small).gather(0, by_loss), stable=True)
     places = torch.arange(len(groups), dtype=torch.int32, device=groups.device)
@@ -63,15 +59,12 @@ def weights(losses: Tensor, ranks: Tensor, threshold: Tensor, gamma: Tensor, for
     return room.clamp(0.0, 1.0)
 
 
-def balance(losses: Tensor, n_clusters: int, kappa: float) -> Tensor:
+def balance(ordered: Tensor, n_clusters: int, kappa: float) -> Tensor:
     """gamma such that, over an average cluster, the balance penalty is `kappa` times the losses' 10-90 % spread.
 
-    How gamma is set is not printed; this form keeps its effect whatever the scale of the losses.
+    `ordered` `(n,)`: the losses, ascending. How gamma is set is not printed; this form keeps its effect whatever their
+    scale.
     """
-    return _balance(losses.sort().values, n_clusters, kappa)
-
-
-def _balance(ordered: Tensor, n_clusters: int, kappa: float) -> Tensor:
     last = len(ordered) - 1
     spread = ordered[round(0.9 * last)] - ordered[round(0.1 * last)]
     return kappa * spread * n_clusters / (2 * len(ordered))
@@ -102,8 +95,8 @@ def paced_weights(
     for 1 % and for all. `kappa = 0` is plain self-paced learning. `groups` `(n,)`: each sample's cluster.
     """
     ordered, by_loss = torch.sort(losses, stable=True)  # the one long sort of the step
-    ranks = _ranks(by_loss, groups, n_clusters).to(losses.dtype)
-    gamma = _balance(ordered, n_clusters, kappa)
+    ranks = rank_in_group(by_loss, groups, n_clusters).to(losses.dtype)
+    gamma = balance(ordered, n_clusters, kappa)
     share = (progress / 0.75).clamp(0.0, 1.0)
     if schedule == "fraction":
         threshold = threshold_for(0.01 + 0.99 * share, losses, ranks, gamma)

@@ -164,7 +164,7 @@ class VaDE(base.Method):
         released = {"batch_size": 100, "epochs": 3000}
         return {
             "default": Preset("a quarter of the units, fewer epochs", start["default"] | {"epochs": epochs}),
-            "paper": Preset("as released for MNIST, but for the pre-training", start["paper"] | released),
+            "paper": Preset("as released for MNIST but for pre-training and Adam's epsilon", start["paper"] | released),
             "smoke": Preset("seconds, to see that all runs", start["smoke"] | {"epochs": 2}),
         }
 

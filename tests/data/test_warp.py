@@ -169,6 +169,11 @@ def test_the_smallest_crop_fills_the_image_with_a_quarter_of_it(photographs: Ten
     assert torch.allclose(seen(photographs, crop=(1, 1, -1))[..., inside, inside], enlarged[..., inside, inside])
 
 
+def test_crops_stronger_than_any_image_still_show_a_part_of_it(photographs: Tensor) -> None:
+    by = still(photographs, affine=still(photographs).affine + 1, colour=torch.zeros(40, 7, dtype=torch.float64))
+    assert bool((warp(photographs, by, strength=3.0, noise=0.0).std((1, 2, 3)) > 0).all())
+
+
 def test_contrast_and_tints_change_what_they_should(photographs: Tensor) -> None:
     mean = photographs.mean((1, 2, 3), keepdim=True)
     deviation = (photographs - mean).abs().mean((1, 2, 3))

@@ -195,6 +195,8 @@ def test_a_temperature_other_than_bayes_is_an_extension_and_refused_where_there_
     assert method(temperature=0.5).extensions() == ["temperature"]
     with pytest.raises(UserError, match="--temperature has no meaning with --sampler released"):
         method(temperature=0.5, sampler="released")
+    with pytest.raises(UserError, match="--friction has no meaning with --sampler released"):
+        method(friction=0.5, sampler="released")
     with pytest.raises(UserError, match="--batch-size 9 is less than the 10 clusters"):
         method(batch_size=9)
 

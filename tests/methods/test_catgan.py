@@ -153,6 +153,7 @@ def test_a_discriminator_that_tells_nothing_is_a_symptom() -> None:
     row: dict[str, Any] = {"phase": "adversarial", "epoch": 5, "discriminator.information": 0.1}
     assert "D's classes tell 0.10 of 2.30 nats" in game().symptoms(row)[0]
     assert game().symptoms(row | {"epoch": 4}) == game().symptoms(row | {"discriminator.information": 1.0}) == []
+    assert game(Task((1, 8, 8), 1, 240)).symptoms(row | {"discriminator.information": 0.0}) == []
 
 
 # Runs -----------------------------------------------------------------------------------------------------------------

@@ -66,14 +66,15 @@ def test_algorithm_1_moves_discriminator_generator_clusterer() -> None:
 
 def test_r1_is_paid_every_fourth_step() -> None:
     method = game(critic="r1")
-    losses = [turns[0].loss for turns in method.phases()[-1].rounds]
-    assert losses == [method.penalised_discriminator_loss] + [method.discriminator_loss] * 3
+    held, *free = (turns[0].loss for turns in method.phases()[-1].rounds)
+    assert (held.func, held.keywords) == (method.discriminator_loss, {"penalised": True})
+    assert free == [method.discriminator_loss] * 3
 
 
 def test_wgan_gp_has_five_penalised_critic_steps() -> None:
     method = game(critic="wgan-gp")
     ((first, *others),) = method.phases()[-1].rounds
-    assert (first.loss, first.repeat) == (method.penalised_discriminator_loss, 5)
+    assert (first.loss.keywords, first.repeat) == ({"penalised": True}, 5)
     assert [turn.repeat for turn in others] == [1, 1]
 
 
@@ -370,3 +371,12 @@ def test_every_switch_plays_to_the_end(options: dict[str, Any], digits: Dataset)
     rows = [moment.row for moment in play(training) if moment.row is not None]
     assert len(rows) == sum(phase.epochs for phase in training.phases)
     assert np.isfinite(settle(training).embed(training.batches)).all()
+
+
+def test_codes_have_a_bit_for_each_cluster_and_no_more_than_there_are_units() -> None:
+    codes = np.random.default_rng(0).random((5, 100), dtype=np.float32)
+    assert game().binary_codes(codes, codes, 32).shape == (5, 32)
+    with pytest.raises(UserError, match="8 bits cannot hold a block for each of 10 clusters: ask for 10 or more"):
+        game().binary_codes(codes, codes, 8)
+    with pytest.raises(UserError, match="codes of 100 units have no 128 bits: train with --code-size 128"):
+        game().binary_codes(codes, codes, 128)

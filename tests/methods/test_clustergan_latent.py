@@ -237,6 +237,7 @@ def test_a_generator_that_ignores_its_class_is_a_symptom() -> None:
     row: dict[str, Any] = {"phase": "adversarial", "epoch": 5, "generator.bound": 0.1}
     assert "G ignores it" in game().symptoms(row)[0]
     assert game().symptoms(row | {"epoch": 4}) == game().symptoms(row | {"generator.bound": 1.0}) == []
+    assert game(Task((1, 8, 8), 1, 240)).symptoms(row | {"generator.bound": 0.0}) == []
 
 
 # Runs -----------------------------------------------------------------------------------------------------------------

@@ -176,6 +176,11 @@ def test_a_critic_that_needs_a_generator_s_noise_is_refused(digits: Dataset) -> 
         started(digits, critic="meg")
 
 
+def test_full_covariances_are_refused_where_clusters_are_held(digits: Dataset) -> None:
+    with pytest.raises(UserError, match="--mixture gmm is for clusters that EM may move: add --start k-means"):
+        started(digits, start="communities", mixture="gmm")
+
+
 def test_by_the_cosine_neither_pre_training_nor_game_looks_at_lengths(digits: Dataset) -> None:
     method, nets, x = fitted(digits, cosine=True, reconstruction_weight=1.0, adversarial_weight=0.0)
     redrawn = nets["decoder"](nets["encoder"](x)).flatten(1)

@@ -35,6 +35,13 @@ def test_presets_are_there_for_every_kind_of_data_and_can_be_played(kind: str) -
 
 
 @kinds
+def test_the_recipe_for_images_is_for_images(kind: str) -> None:
+    task = EXAMPLES[kind]
+    config = Config(**GANEM.presets(task)["default"].values)
+    assert (config.warmup_epochs > 0, config.self_training) == ((True, 3) if task.is_images else (False, 0))
+
+
+@kinds
 def test_the_papers_preset_is_what_is_printed(kind: str) -> None:
     config = Config(**GANEM.presets(EXAMPLES[kind])["paper"].values)
     assert (config.optimizer, config.lr_generator, config.lr_discriminator, config.lr_encoder) == (

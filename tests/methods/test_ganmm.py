@@ -16,6 +16,7 @@ from gancluster.data.dataset import Dataset
 from gancluster.engine.game import Game
 from gancluster.engine.play import play
 from gancluster.engine.trained import settle
+from gancluster.errors import UserError
 from gancluster.methods.base import EXAMPLES, Batch, Clock, Nets, Task
 from gancluster.methods.ganmm import GANMM, PRETRAINING, Config, chosen
 from gancluster.networks import ganmm
@@ -240,3 +241,10 @@ def test_the_papers_settings() -> None:
     assert isinstance(rate, RMSprop)
     assert (rate.lr.start, rate.decay) == (5e-5, 0.9)
     assert method.extensions() == []
+
+
+def test_a_pair_has_two_samples_or_more() -> None:
+    task = SMALL._replace(n_clusters=30)
+    assert GANMM.presets(task)["smoke"].values["batch_size"] == 60
+    with pytest.raises(UserError, match="30 pairs want 2 samples each: let --batch-size be 60 or more"):
+        GANMM(Config(batch_size=50), task)

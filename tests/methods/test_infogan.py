@@ -221,6 +221,7 @@ def test_a_generator_that_ignores_its_class_is_a_symptom() -> None:
     row: dict[str, Any] = {"phase": "adversarial", "epoch": 5, "discriminator.bound": 0.1}
     assert "G ignores its class" in game().symptoms(row)[0]
     assert game().symptoms(row | {"epoch": 4}) == game().symptoms(row | {"discriminator.bound": 1.0}) == []
+    assert game(Task((1, 8, 8), 1, 240)).symptoms(row | {"discriminator.bound": 0.0}) == []  # there is none to ignore
 
 
 def test_the_warm_up_and_its_start_find_digits_that_the_game_keeps(digits: Dataset) -> None:

@@ -40,6 +40,14 @@ def test_a_start_from_k_means_gives_samples_the_codes_of_their_clusters_as_sure_
     assert (float(on.mean()), float(off.mean())) == pytest.approx((sure, 1 - sure), abs=0.03)
 
 
+def test_no_part_of_the_samples_is_one_alone() -> None:
+    batches = three_groups()
+    assert [len(part) for part in batches.shuffled(0, 100)] == [100, 100, 100]
+    parts = list(batches.shuffled(0, 299))
+    assert torch.equal(parts[0], batches.at(batches.order(0)))
+    assert [len(part) for part in batches.shuffled(0, 298)] == [298, 2]
+
+
 @pytest.mark.parametrize("classes", [[], [2, 0, 1]])
 def test_a_start_from_communities_finds_groups_that_are_apart_and_numbers_them_as_known(classes: list[int]) -> None:
     torch.manual_seed(0)

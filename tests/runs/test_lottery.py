@@ -284,7 +284,6 @@ def test_a_diagnosis_advises_more_starts(tmp_path: Path) -> None:
         ("ganem", {"consistency_weight": 1.0}),
         ("infogan", {"consistency_weight": 1.0}),
         ("catgan", {"consistency_weight": 1.0}),
-        ("imsat", {}),
     ],
 )
 def test_the_column_that_ranks_is_in_the_log(
