@@ -29,7 +29,8 @@ from gancluster.data.catalogue import to_predict
 from gancluster.errors import Interrupted
 from gancluster.estimators import GANEM, SCLS, ClusterGAN, KMeans
 from gancluster.report import pictures
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 from gancluster.runs.training import TrainOptions, assign, trained
 
 IMAGES = load_digits().images[:300].astype(np.uint8) * 15

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from gancluster.bench.cells import Cell, Outcome
 from gancluster.hashing import HASHES
-from gancluster.runs.run import every
+from gancluster.runs.finding import every
 
 
 class Kind(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -65,6 +66,9 @@ def _options(
 
 def main() -> None:
     """Entry point of the command `gancluster`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± shows ?
     sys.exit(run(sys.argv[1:]))
 
 
@@ -72,6 +76,13 @@ def run(arguments: list[str]) -> int:
     """Carry out one command line and return its exit code."""
     try:
         code = app(arguments, prog_name="gancluster", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return _say(f"{error.filename or 'output'}: {reason}: see that it can be read and written, or name another", 2)
     except (UserError, typer.TyperException) as error:
         return _say(error.format_message() if isinstance(error, typer.TyperException) else str(error), 2)
     except Interrupted as error:
@@ -80,6 +91,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    if message and os.environ.get("RANK", "0") == "0":  # the help has been printed; torchrun's others are silent
+    is_other = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
+    if message and not is_other:  # the help has been printed; torchrun's others are silent
         print("error: " + plain(" ".join(message.split())), file=sys.stderr)
     return code

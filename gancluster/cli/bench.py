@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from gancluster.cli.asked import TableOptions, asked_by, table_asked
 from gancluster.cli.data import DataDir
-from gancluster.cli.options import RUNS, RunsDir, with_options
+from gancluster.cli.options import RUNS, RunsDir, name_first, with_options
 from gancluster.cli.places import check_free, make
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class BenchOptions(TableOptions):
 
 class Tables(TyperGroup):
     """One sub-command a table, made when it is asked for, beside those that are none."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, name_first(args, "bench TABLE"))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return super().get_command(ctx, cmd_name) or _command(cmd_name)
@@ -102,6 +105,7 @@ def docs(
     """Write the documentation's pages of results from tables in JSON, and nothing else."""
     from gancluster.bench import pages
 
+    make(target, "TARGET")
     for path in pages.write(source, target):
         typer.echo(path)
 

@@ -44,6 +44,8 @@ def compare(
 
     if len(groups) < 2 and published is None:
         raise UserError("one group compares with nothing: name another, or give a printed mean with --published")
+    if published is not None and abs(published) > 1:
+        raise UserError(f"--published {published:g} is no fraction: write 97 % as .97")
     found = [gathered.gather(runs_dir, which) for which in groups]
     gathered.same_data(found)
     summaries = [gathered.summary(group, score) for group in found]
@@ -107,9 +109,9 @@ def _means(title: str, summaries: list[Summary]) -> Table:
 
 
 def _pairs(pairs: list[Pair]) -> Table:
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("A - B", "common seeds", "difference", "p (Holm)", "P(A > B)", "more seeds")
+    table = Table(Column("A - B", overflow="fold"), "common seeds", "difference", "p (Holm)", "P(A > B)", "more seeds")
     for pair in pairs:
         better = pair.improvement
         table.add_row(

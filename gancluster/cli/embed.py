@@ -35,7 +35,7 @@ def embed(
     from gancluster.errors import UserError
     from gancluster.report import figures
     from gancluster.report.planes import of_features
-    from gancluster.runs.run import find
+    from gancluster.runs.finding import find
     from gancluster.runs.training import assign, new_samples, own_samples, trained
 
     found, drawing = find(runs_dir, run), None if no_picture else picture or output.with_suffix(".png")

@@ -45,7 +45,7 @@ def _evaluate(
     **asked: Any,
 ) -> None:
     """Score a finished run against the labels of its data set."""
-    from gancluster.runs.run import find
+    from gancluster.runs.finding import find
 
     given = {name: value for name, value in asked.items() if value is not None}
     clustering: dict[str, Any] = {"--hungarian": hungarian, "--majority": majority}

@@ -40,7 +40,7 @@ def hash_samples(
     from gancluster import hashing
     from gancluster.data import catalogue
     from gancluster.errors import UserError
-    from gancluster.runs.run import find
+    from gancluster.runs.finding import find
 
     chosen = hashing.named(method)
     if (dataset is None) == (run is None):

@@ -11,6 +11,8 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from gancluster.errors import UserError
+
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A finished run's folder or name.")]
 AnyRun = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's folder or name; the newest without.")]
 RunsDir = Annotated[Path, typer.Option(envvar="GANCLUSTER_RUNS", help="Where the runs lie.")]
@@ -38,6 +40,13 @@ def with_options(function: Callable[..., Any], models: dict[str, type[BaseModel]
     command.__doc__ = function.__doc__
     command.__signature__ = inspect.Signature([*options.values(), *own])  # type: ignore[attr-defined]
     return command
+
+
+def name_first(words: list[str], usage: str) -> list[str]:
+    """The words of a command that begins with a name; `UserError` where an option takes its place."""
+    if words and words[0].startswith("-") and words[0] != "--help":
+        raise UserError(f"a name comes before {words[0]}: gancluster {usage} {words[0]} and so on")
+    return words
 
 
 def _option(name: str, field: FieldInfo, panel: str) -> Any:

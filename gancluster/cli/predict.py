@@ -21,7 +21,7 @@ def predict(run: RunName, file: File, output: Output, data_dir: DataDir = None, 
 
     from gancluster import atomic
     from gancluster.data import catalogue
-    from gancluster.runs.run import find
+    from gancluster.runs.finding import find
     from gancluster.runs.training import assign, new_samples
 
     found = find(runs_dir, run)

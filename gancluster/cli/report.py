@@ -101,7 +101,7 @@ def _found(which: str | None, runs_dir: Path) -> Any:
     from gancluster.bench import tables
     from gancluster.errors import RunError, UnknownName
     from gancluster.registry import unknown
-    from gancluster.runs.run import every, find
+    from gancluster.runs.finding import every, find
 
     try:
         return find(runs_dir, which)

@@ -21,7 +21,7 @@ def show(runs: list[Run], as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary(runs)))
         return
-    console, first = Console(), runs[0].request
+    console, first = Console(markup=False), runs[0].request
     table = Table(title=f"{first.method} on {first.dataset}, n = {first.n_samples}, K = {first.n_clusters}")
     for name in ["seed", "row", *SHOWN.values(), "empty clusters", "largest", "seconds"]:
         table.add_column(name, justify="left" if name == "row" else "right")
@@ -41,18 +41,18 @@ def show(runs: list[Run], as_json: bool) -> None:
         for dropped in result.get("restarts", []):
             where = f"attempt {dropped['attempt']} dropped at {dropped['phase']}, epoch {dropped['epoch']}"
             told = f"seed {run.request.seed}: {where}: {'; '.join(dropped['symptoms'])}"
-            console.print(told, markup=False, soft_wrap=True)
+            console.print(told, soft_wrap=True)
         if "gain" in result:
             console.print(f"seed {run.request.seed}: {of_start(result)}", soft_wrap=True)
         if "starts" in result:
             console.print(f"seed {run.request.seed}: {lottery.in_a_line(result)}", soft_wrap=True)
         if "generated" in result:
             told = f"seed {run.request.seed}: generated points: {_of_toy(result['generated'])}"
-            console.print(told, markup=False, soft_wrap=True)
+            console.print(told, soft_wrap=True)
         for warning in result.get("warnings", []):
-            console.print(f"warning: seed {run.request.seed}: {warning}", markup=False, soft_wrap=True)
+            console.print(f"warning: seed {run.request.seed}: {warning}", soft_wrap=True)
         for line in doctor.told(result["diagnosis"]) if result.get("diagnosis") else []:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, highlight=False, soft_wrap=True)
     if extensions := runs[0].result().get("extensions"):
         console.print(f"+ marks what is not in the paper: {', '.join(extensions)}", style="dim", soft_wrap=True)
     console.print(f"runs: {runs[0].folder.parent}", style="dim", soft_wrap=True)

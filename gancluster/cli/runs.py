@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from gancluster.cli.options import RUNS, Json, RunsDir
@@ -13,10 +14,12 @@ def runs(as_json: Json = False, runs_dir: RunsDir = RUNS) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from gancluster.runs.run import every
+    from gancluster.errors import RunError
+    from gancluster.plain import plain
+    from gancluster.runs.finding import every
 
-    rows = []
-    for run in every(runs_dir):
+    rows, damaged = [], list[RunError]()
+    for run in every(runs_dir, damaged):
         result = run.result() if run.status != "unfinished" else {}
         scores = next(iter((result.get("scores") or {"": {}}).values()))
         rows.append(
@@ -31,6 +34,8 @@ def runs(as_json: Json = False, runs_dir: RunsDir = RUNS) -> None:
                 "seconds": result.get("seconds"),
             }
         )
+    for error in damaged:
+        print(f"passed over: {plain(str(error))}", file=sys.stderr)
     if as_json:
         print(json.dumps(rows))
         return
@@ -40,4 +45,4 @@ def runs(as_json: Json = False, runs_dir: RunsDir = RUNS) -> None:
     for row in rows:
         row["run"] = Path(row["run"]).name
         table.add_row(*(f"{v:.3f}" if isinstance(v, float) else "–" if v is None else str(v) for v in row.values()))
-    Console().print(table)
+    Console(markup=False).print(table)

@@ -22,7 +22,7 @@ def sample(
 ) -> None:
     """Generate samples of each cluster."""
     from gancluster.report.pictures import draw_samples
-    from gancluster.runs.run import find
+    from gancluster.runs.finding import find
 
     found = find(runs_dir, run)
     if output is not None:

@@ -45,4 +45,4 @@ def _print_choices(run: Run, chosen: Choice, found: list[Choice]) -> None:
         scores = [f"{choice.scores[key]:.4f}" if choice.scores else "–" for key in SHOWN]
         mark, badge = "→" if choice == chosen else "", BADGE if choice.selected_with_labels else ""
         table.add_row(mark, choice.rule, str(choice.epoch), choice.phase, f"{choice.value:.4g}", *scores, badge)
-    Console().print(table)
+    Console(markup=False).print(table)

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from gancluster import registry
-from gancluster.cli.options import RUNS, Json, RunsDir, with_options
+from gancluster.cli.options import RUNS, Json, RunsDir, name_first, with_options
 from gancluster.errors import RunError
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only th
 
 class Methods(TyperGroup):
     """One sub-command a method in the registry, made when it is asked for: its module imports torch."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, name_first(args, "train METHOD"))
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [name for name in sorted(registry.origins("methods")) if registry.works("methods", name)]

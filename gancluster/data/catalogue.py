@@ -33,9 +33,9 @@ class Entry:
 def data_folder(option: Path | None = None) -> Path:
     """Where data sets lie: `option`, else $GANCLUSTER_DATA, else `gancluster` in the user's cache folder."""
     if option is not None:
-        return option.expanduser()
+        return Path(os.path.expanduser(option))
     if named := os.environ.get("GANCLUSTER_DATA"):
-        return Path(named).expanduser()
+        return Path(os.path.expanduser(named))
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gancluster"
 
 
@@ -57,7 +57,7 @@ def load(
     dataset = checked(to_predict(name, data_dir, split))
     by = None if features is None else network(features)
     if features is not None and by is None:
-        dataset = from_file(dataset, Path(features).expanduser())
+        dataset = from_file(dataset, Path(os.path.expanduser(features)))
     if limit is not None:
         dataset = _drawn(dataset, limit, seed)
     return checked(dataset if by is None else extracted(dataset, by, data_dir))
@@ -67,7 +67,7 @@ def to_predict(name: str, data_dir: Path, split: Split = "all") -> Dataset:
     """The same data as they stand, though there be one sample, or all alike: to be assigned, not to learn from."""
     if split not in get_args(Split):
         raise DataError(f"there is no split '{split}': ask for {', '.join(get_args(Split))}")
-    dataset = _from_path(Path(name).expanduser(), split) if is_path(name) else _by_name(name, data_dir, split)
+    dataset = _from_path(Path(os.path.expanduser(name)), split) if is_path(name) else _by_name(name, data_dir, split)
     _check_promises(dataset)
     return dataset
 
@@ -120,7 +120,7 @@ def fetch(name: str, data_dir: Path) -> list[Path]:
 def files_of(name: str, data_dir: Path) -> list[Path]:
     """The files that `load` reads; none for what is embedded or not here."""
     if is_path(name):
-        return [Path(name).expanduser()]
+        return [Path(os.path.expanduser(name))]
     files = _source(name).files
     return [] if files is None else files(data_dir)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -14,7 +15,8 @@ from gancluster.errors import DataError, RunError, UnknownName, UserError
 from gancluster.metrics import statistics
 from gancluster.metrics.statistics import Improvement, Interval, Published, Verdict
 from gancluster.registry import unknown
-from gancluster.runs.run import NOT_IN_KEY, Run, Status, every, find
+from gancluster.runs.finding import every, find
+from gancluster.runs.run import NOT_IN_KEY, Run, Status
 
 Scores = dict[int, float]
 
@@ -79,10 +81,14 @@ def gather(root: Path, which: str) -> Group:
 
     `RunError` where there is none, or where the path holds runs of several requests.
     """
-    path = Path(which)
-    named = [run for run in every(root) if (*run.folder.parts[-3:-1], run.request.preset) == path.parts[-3:]]
+    path, runs = Path(which), every(root)
+    names = [(*run.folder.parts[-3:-1], run.request.preset) for run in runs]
+    named = [run for run, name in zip(runs, names, strict=True) if name == path.parts[-3:]]
     if not named:
-        one = find(root, which if path.is_dir() else path.name)
+        below = [run.folder for run in runs if run.folder.parts[-len(path.parts) :] == path.parts]
+        if len(path.parts) > 1 and not below and not os.path.isdir(path):
+            raise UnknownName(unknown("group", which, set(map("/".join, names))))
+        one = find(root, str(below[0]) if below else which)
         siblings = every(one.folder.resolve().parents[2])
         named = [run for run in siblings if _request(run) == _request(one)]
     differ = differing(named)

@@ -21,6 +21,7 @@ import torch.distributed as dist
 from gancluster.engine.device import pick
 from gancluster.errors import UserError
 
+TOLD = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # to each process
 PATIENCE = timedelta(hours=1)  # that one process waits for another, which is drawing pictures, say
 
 
@@ -65,6 +66,8 @@ def joined(engine: str, device: str, runs_dir: Path) -> Iterator[Company]:
     if engine != "parallel" or not started:
         yield Company(runs_dir, runs_dir)
         return
+    if lacking := [name for name in TOLD if name not in os.environ]:
+        raise UserError(f"--engine parallel wants {', '.join(lacking)}: start by torchrun -m gancluster, which sets it")
     dist.init_process_group(_backend(device), timeout=PATIENCE)
     try:
         with TemporaryDirectory() as own:

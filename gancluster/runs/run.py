@@ -200,7 +200,9 @@ class Run:
         try:
             return pd.read_csv(path, engine="python")  # it reads floats exactly
         except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read ({error}): repeat the run's command with --resume") from error
+            done = self.status != "unfinished"
+            todo = "remove the folder and train again" if done else "repeat the run's command with --resume"
+            raise RunError(f"{path} cannot be read ({error}): {todo}") from error
 
     def write_log(self, rows: list[Row]) -> None:
         atomic.write_text(self.folder / "log.csv", pd.DataFrame(rows).to_csv(index=False))
@@ -270,39 +272,6 @@ class Run:
         for path in (self.checkpoint, *(self.folder / name for name in ("log.csv", "snapshots.npz", "start.npz"))):
             path.unlink(missing_ok=True)
         atomic.write_text(self.folder / "restarts.json", json.dumps({"dropped": dropped}, indent=2) + "\n")
-
-
-def every(root: Path) -> list[Run]:
-    """All runs below `root`, the newest first; what is damaged, or no run of this version, is passed over."""
-    found = []
-    for config in root.glob("*/*/*/config.json"):
-        with suppress(RunError):
-            run = Run.open(config.parent)
-            run.status  # noqa: B018 - raises where the result is damaged
-            found.append((_newest(config.parent), run))
-    return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
-
-
-def find(root: Path, which: str | None) -> Run:
-    """The run called `which`: a folder, or a run's name or its beginning; the newest finished one without a name."""
-    if which is not None and Path(which).is_dir():
-        return Run.open(Path(which))
-    runs = every(root)
-    if which is None:
-        runs = [run for run in runs if run.status == "finished"][:1]
-        if not runs:
-            raise RunError(f"there is no finished run in {root}: gancluster train clustergan makes one")
-        return runs[0]
-    matching = [run for run in runs if run.folder.name.startswith(which) or run.request.key.startswith(which)]
-    if len(matching) != 1:
-        count = "no run" if not matching else f"{len(matching)} runs"
-        raise RunError(f"{count} in {root} called '{which}': gancluster runs lists them")
-    return matching[0]
-
-
-def _newest(folder: Path) -> float:
-    """When a file of `folder` was last written; the lock and what is half-written, which may vanish, are not asked."""
-    return max(file.stat().st_mtime for file in folder.iterdir() if not file.name.startswith("."))
 
 
 def _holder(lock: Path) -> str:

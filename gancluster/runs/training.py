@@ -33,6 +33,7 @@ from gancluster.runs.run import Request, Run
 
 KEPT = {"features", "split", "limit", "seed", "precision", "threads", "engine", "together", "snapshots", "restarts"}
 KEPT |= {"starts", "rank_after"}
+SEEDS = 2**32  # that there are: NumPy takes no other
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -54,7 +55,7 @@ class TrainOptions(BaseModel):
     clusters: int | None = Field(None, description="number of clusters (default: the data set's number of classes)")
     preset: str = Field("default", description="named settings (gancluster methods METHOD); options change them")
     labels: int = Field(0, ge=0, description="semi-supervised: learn from so many labels, drawn by the seed")
-    seed: int = Field(0, ge=0, description="first seed; the same seed gives the same bytes on a CPU")
+    seed: int = Field(0, ge=0, lt=SEEDS, description="first seed; the same seed gives the same bytes on a CPU")
     seeds: int = Field(1, ge=1, description="number of seeds, one run each; prints mean ± standard deviation")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     precision: Precision = Field("float32", description="arithmetic of the networks")
@@ -121,6 +122,9 @@ def validated(model: type[M], values: dict[str, Any]) -> M:
 def plan(name: str, dataset: Dataset, options: TrainOptions, given: dict[str, Any], command: str = "") -> list[Request]:
     """One complete request a seed for training method `name` on `dataset`."""
     method: type[Method] | type[Fit] = registry.find("methods", name)
+    if options.seed + options.seeds > SEEDS:
+        last = SEEDS - options.seeds
+        raise UserError(f"--seed {options.seed} leaves no room for {options.seeds} seeds: let it be {last} or less")
     task = task_of(dataset, options.clusters)._replace(n_labels=options.labels)
     _check_labels(method, dataset, task, options)
     config = configure(method, task, options.preset, given)

@@ -10,7 +10,7 @@ from outcomes import entry
 from gancluster.bench import budgets, grid, sheets, tables, worker
 from gancluster.bench.grid import Folders
 from gancluster.networks import gan_em
-from gancluster.runs.run import every
+from gancluster.runs.finding import every
 
 
 def test_gender_and_male_are_measured_by_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

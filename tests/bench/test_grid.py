@@ -15,7 +15,7 @@ from gancluster.bench.cells import Cell, Outcome
 from gancluster.bench.executor import News
 from gancluster.bench.grid import Folders
 from gancluster.data import catalogue
-from gancluster.runs import run as runs
+from gancluster.runs import finding
 from gancluster.runs.run import Run
 from gancluster.runs.training import TrainOptions, plan, train
 
@@ -224,7 +224,7 @@ def test_a_process_that_keeps_dying_is_put_down_as_the_cell_s_failure(
     outcomes = grid.carry_out(grid.look([duel()], folders), folders, Deadly())
     assert [(outcome.status, outcome.reason) for outcome in outcomes] == [("failed", "it died")]
     assert carry_out([duel()], folders, Here()) == outcomes
-    assert runs.every(folders.runs)[0].result()["reason"] == "it died"
+    assert finding.every(folders.runs)[0].result()["reason"] == "it died"
 
 
 def test_what_was_not_reached_is_still_waiting(folders: Folders, duel: Callable[..., Cell]) -> None:

@@ -9,7 +9,8 @@ from games import points
 
 from gancluster.cli.app import run
 from gancluster.report import pictures
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 
 
 @pytest.fixture

@@ -95,3 +95,15 @@ def test_a_pipe_that_is_closed_early_is_no_traceback() -> None:
         process.stdout.close()
         said = process.stderr.read()
     assert "Traceback" not in said
+
+
+def test_a_path_that_the_system_refuses_is_named_in_one_line(ask: Ask) -> None:
+    said = ask("eval", "a" * 300)
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    said = ask("train kmeans --dataset ~nobody-of-this-name/x.npz")
+    assert said.code == 2
+    assert "~nobody-of-this-name/x.npz does not exist: give the path of one" in said.err
+    said = ask("eval --codes", "b" * 300 + ".npz")
+    assert said.code == 2
+    assert "file name too long" in said.err.lower()

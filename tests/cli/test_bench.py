@@ -18,7 +18,7 @@ from gancluster.bench.grid import Planned
 from gancluster.bench.tables import named
 from gancluster.cli.board import Board
 from gancluster.registry import BUILT_IN
-from gancluster.runs.run import every
+from gancluster.runs.finding import every
 
 pytestmark = pytest.mark.usefixtures("duels", "here")
 
@@ -255,6 +255,9 @@ def test_pages_are_made_of_tables_in_json(ask: Ask, table: str) -> None:
     ask("bench", table)
     assert set(ask("bench docs results pages").out.split()) == {"pages/duels-full.md", "pages/tables.md"}
     assert "Duels" in Path("pages/duels-full.md").read_text()
+    Path("taken").touch()
+    said = ask("bench docs results taken")
+    assert (said.code, said.err) == (2, "error: cannot make the folder taken (file exists): choose another TARGET\n")
 
 
 def test_critics_multiply_the_rows_of_methods_that_take_one() -> None:

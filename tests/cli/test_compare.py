@@ -10,7 +10,8 @@ import pytest
 from asking import Ask
 
 from gancluster.metrics import statistics
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 
 A, B = "points.npz/duel/default", "points.npz/duel/paper"
 Tell = Callable[..., dict[str, Any]]
@@ -152,10 +153,11 @@ def test_a_printed_mean_gets_a_verdict(ask: Ask, tell: Tell, tmp_path: Path) -> 
     ("words", "says"),
     [
         (A, "one group compares with nothing: name another, or give a printed mean with --published"),
-        (f"{A} points.npz/duel/deft", "no run in "),
+        (f"{A} points.npz/duel/deft", "did you mean points.npz/duel/default"),
         (f"{A} {B} --score ac", "there is no score 'ac'; did you mean acc"),
         (f"{A} --published .9 --margin -1", "cannot be judged"),
         (f"{A} --published .9 --published-runs 0", "a printed mean of 0 runs"),
+        (f"{A} --published 97", "--published 97 is no fraction: write 97 % as .97"),
     ],
 )
 def test_what_does_not_compare_is_refused(ask: Ask, tmp_path: Path, words: str, says: str) -> None:

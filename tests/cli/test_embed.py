@@ -13,7 +13,8 @@ from PIL import Image
 from gancluster.data import catalogue
 from gancluster.report import figures
 from gancluster.report.planes import of_features
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 from gancluster.runs.training import trained
 
 

@@ -11,7 +11,8 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from gancluster import metrics
 from gancluster.data import catalogue
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 from gancluster.runs.training import assign
 
 ALL = [

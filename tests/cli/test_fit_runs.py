@@ -16,7 +16,8 @@ from gancluster.data.dataset import Dataset
 from gancluster.methods import base
 from gancluster.methods.base import Embedding, Fit, Fitted
 from gancluster.runs import fits
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 from gancluster.runs.training import TrainOptions, plan, train
 
 SMALL = "--limit 300 --preset smoke --quiet"
@@ -186,3 +187,9 @@ def test_what_needs_a_game_is_refused(
     assert says in said.err or "vectors, not images" in said.err
     assert said.err.count("\n") == 1
     assert not (tmp_path / "made").exists()
+
+
+def test_the_doctor_says_that_there_is_no_game_to_collapse(ask: Ask, tmp_path: Path) -> None:
+    ask("train kmeans --limit 100 --runs-dir", tmp_path)
+    said = ask("doctor --runs-dir", tmp_path)
+    assert (said.code, said.err) == (2, "error: kmeans plays no game that could collapse: name another run\n")

@@ -66,6 +66,14 @@ def test_a_damaged_result_does_not_hide_the_other_runs(ask: Ask, three: list[Run
     statuses = {row["run"]: row["status"] for row in json.loads(said.out)}
     assert statuses[str(three[1].folder)] == "failed"
     assert statuses[str(three[2].folder)] == "unfinished"
+    assert said.err.startswith(f"passed over: {three[0].folder / 'result.json'} is damaged")
+    named = ask("eval", three[0].folder.name, "--runs-dir", tmp_path)
+    assert (named.code, f"{three[0].folder / 'result.json'} is damaged" in named.err) == (2, True)
+
+
+def test_brackets_in_a_folder_s_name_are_no_markup(ask: Ask, tmp_path: Path) -> None:
+    ask("train kmeans --limit 100 --runs-dir", tmp_path / "a[/b]")
+    assert "a[/b]" in ask("runs --runs-dir", tmp_path / "a[/b]").out.replace("\n", "")
 
 
 def test_methods_are_listed_with_their_papers(ask: Ask) -> None:

@@ -7,7 +7,7 @@ import games
 import pytest
 from asking import Ask
 
-from gancluster.runs.run import every
+from gancluster.runs.finding import every
 
 TRAIN = "train duel --epochs 4 --quiet --dataset"
 

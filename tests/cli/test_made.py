@@ -11,7 +11,8 @@ from PIL import Image
 
 from gancluster.data import catalogue
 from gancluster.data.dataset import Dataset
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 from gancluster.runs.training import train
 
 

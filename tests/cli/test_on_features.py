@@ -8,7 +8,8 @@ from asking import Ask
 
 from gancluster.data import features
 from gancluster.data.features import Network
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 
 QUICK = "--preset smoke --limit 200 --quiet --runs-dir"
 

@@ -65,6 +65,8 @@ def refuse(ask: Ask, tmp_path: Path) -> Callable[..., str]:
         ),
         (f"{TRAIN} extra", "Got unexpected extra argument"),
         ("evl", "No such command 'evl'"),
+        ("train --dataset digits", "a name comes before --dataset: gancluster train METHOD --dataset and so on"),
+        ("bench --budget smoke table2", "a name comes before --budget: gancluster bench TABLE --budget and so on"),
     ],
 )
 def test_names_that_do_not_exist_get_a_suggestion(refuse: Callable[..., str], line: str, says: str) -> None:
@@ -90,6 +92,8 @@ def test_names_that_do_not_exist_get_a_suggestion(refuse: Callable[..., str], li
         ("--clip 0", "--clip 0.0: input should be greater than 0"),
         ("--seed -1", "--seed -1: input should be greater than or equal to 0"),
         ("--seed x", "--seed"),
+        ("--seed 4294967296", "--seed 4294967296: input should be less than 4294967296"),
+        ("--seed 4294967295 --seeds 2", "leaves no room for 2 seeds: let it be 4294967294 or less"),
         ("--seeds 0", "--seeds 0: input should be greater than or equal to 1"),
         ("--threads -1", "--threads -1: input should be greater than or equal to 0"),
         ("--precision float16", "--precision"),

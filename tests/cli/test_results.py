@@ -7,7 +7,7 @@ import pytest
 from asking import Ask
 
 from gancluster.metrics.statistics import mean_interval
-from gancluster.runs.run import every
+from gancluster.runs.finding import every
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from asking import Ask, root_of
 from games import Duel, points
 
 from gancluster import registry
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 from gancluster.runs.selection import choices
 
 TRAIN = "train duel --preset smoke --epochs 4 --quiet"

@@ -15,7 +15,8 @@ from PIL import Image
 
 from gancluster.cli import app, progress
 from gancluster.engine.play import Moment
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 
 SMOKE = "train clustergan --preset smoke --limit 300"
 

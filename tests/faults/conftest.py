@@ -8,7 +8,8 @@ import pytest
 from ledger import Ledger
 from nursery import Nursery
 
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ from games import outcome
 from nursery import Nursery
 
 from gancluster.engine import checkpoint
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 
 
 def contents(folder: Path) -> dict[str, bytes]:

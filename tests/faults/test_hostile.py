@@ -21,7 +21,8 @@ from gancluster.data.dataset import Dataset
 from gancluster.data.reading import matlab
 from gancluster.engine import checkpoint
 from gancluster.errors import DataError, UserError
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 from gancluster.runs.training import train
 
 RNG = np.random.default_rng(3)

@@ -7,7 +7,8 @@ import pytest
 from games import outcome
 from nursery import Nursery
 
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 
 OPTIONS = "--snapshots 3 --save-every 0"
 

@@ -9,7 +9,8 @@ from ledger import Ledger
 from nursery import Nursery
 
 from gancluster.engine import checkpoint
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 
 
 def assert_whole(root: Path) -> None:

@@ -8,8 +8,9 @@ from games import outcome
 from ledger import Ledger
 from nursery import Nursery
 
+from gancluster.runs.finding import every
 from gancluster.runs.lottery import partitions
-from gancluster.runs.run import Run, every
+from gancluster.runs.run import Run
 
 OPTIONS = "--starts 3 --save-every 0"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from games import outcome
 
-from gancluster.runs.run import every
+from gancluster.runs.finding import every
 
 ARGUMENTS = "--preset smoke --limit 240 --epochs 30 --engine parallel --save-every 1000 --runs-dir"
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

@@ -13,7 +13,8 @@ from ledger import Ledger
 from nursery import Nursery
 from test_kills import assert_whole
 
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 
 TABLE = """
 title = "Kills"

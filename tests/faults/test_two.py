@@ -14,7 +14,8 @@ from nursery import Nursery
 from test_random_kills import bench, scores
 
 from gancluster.errors import RunError
-from gancluster.runs.run import Run, every
+from gancluster.runs.finding import every
+from gancluster.runs.run import Run
 from gancluster.runs.training import train
 
 pytestmark = pytest.mark.usefixtures("duels")

@@ -15,7 +15,8 @@ from gancluster import atomic
 from gancluster.cli.app import run as command
 from gancluster.errors import RunError
 from gancluster.report import pictures
-from gancluster.runs.run import Run, every, find
+from gancluster.runs.finding import every, find
+from gancluster.runs.run import Run
 from gancluster.runs.training import train
 
 pytestmark = pytest.mark.usefixtures("duels")

@@ -11,7 +11,8 @@ import pytest
 from games import placed, points
 
 from gancluster.errors import RunError
-from gancluster.runs.run import NOT_IN_KEY, Request, Run, every, find
+from gancluster.runs.finding import every, find
+from gancluster.runs.run import NOT_IN_KEY, Request, Run
 from gancluster.runs.training import train
 
 pytestmark = pytest.mark.usefixtures("duels")
@@ -75,7 +76,7 @@ def test_the_key_changes_with_all_that_can_change_the_result(tmp_path: Path) -> 
 def test_how_the_data_were_found_does_not_change_the_key(tmp_path: Path) -> None:
     request = duel_run(tmp_path).request
     elsewhere = {"source": "/elsewhere/points.npz", "command": "gancluster train duel --quiet", "drawn_by": 7}
-    elsewhere["features"] = "resnet50"
+    elsewhere |= {"features": "resnet50", "scored_by": "another hash"}
     assert elsewhere.keys() == NOT_IN_KEY
     again = request.model_copy(update=elsewhere)
     assert (again.key, again.folder) == (request.key, request.folder)
