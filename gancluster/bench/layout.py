@@ -114,16 +114,16 @@ class Table:
         names = [f"celeba:{a}" for a in ATTRIBUTES] if fields["dataset"] == EVERY_ATTRIBUTE else [fields["dataset"]]
         return tuple(Cell(**fields | {"dataset": name}) for name in names)
 
-    def runs(self, budget: Budget) -> int:
-        """Of each cell, where nobody asks for another number."""
-        return self.seeds or SEEDS[budget]
+    def enough(self, budget: Budget) -> int:
+        """Seeds that make it whole: as many as the budget has, or the table asks for, whichever are fewer."""
+        return min(self.seeds or SEEDS[budget], SEEDS[budget])
 
     def cells(self, budget: Budget = "full", seeds: int | None = None) -> list[Cell]:
         """What is to be run, each cell once, seed by seed: interrupted, a table holds all rows of fewer seeds."""
         places = product(self.rows, self.columns)
         once = {cell.model_dump_json(): cell for place in places for cell in self.asked(*place) if not lacking(cell)}
         found = [reduced(cell, budget) for cell in once.values()]
-        every = range(seeds or self.runs(budget))
+        every = range(seeds or self.seeds or SEEDS[budget])
         return [cell.model_copy(update={"seed": self.first_seed + i}) for i in every for cell in found]
 
     def narrowed(self, methods: Sequence[str] = (), datasets: Sequence[str] = ()) -> Table:

@@ -32,7 +32,7 @@ class TableOptions(BaseModel):
 
     def is_narrow(self, table: Table) -> bool:
         """Whether less than the whole of `table` is asked for."""
-        too_few = self.seeds is not None and self.seeds < table.runs(self.budget)
+        too_few = self.seeds is not None and self.seeds < table.enough(self.budget)
         return bool(self.methods or self.datasets or self.critics) or too_few
 
 
