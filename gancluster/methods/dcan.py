@@ -229,7 +229,7 @@ class DCAN(base.Method):
         vectors = few | {"mixture": "gmm-diag", "pretrain_epochs": min(max(round(150_000 / n), 10), 100), "epochs": 8}
         text = vectors | {"mixture": "kmeans", "cosine": True, "sphere": True}
         if task.is_images:
-            gave = "our recipe: ACC on one CPU core .94 on digits (45 s), .97 on MNIST (12 min)"
+            gave = "our recipe: ACC on one CPU core .94 on digits (half a minute), .97 on MNIST (12 min)"
             ours = {"default": Preset(gave, images)}
         else:
             ours = {
