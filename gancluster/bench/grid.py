@@ -1,7 +1,7 @@
 """The grid: what cells ask becomes runs; finished ones are taken as they are, the others go to an executor.
 
-A run's key is a hash of all that can change its result. So a cell whose run is finished is never carried out again,
-one that was stopped goes on from its checkpoint, and one that failed stays failed until somebody asks for it.
+A run's key is a hash of all that can change what is trained. So a cell whose run is finished is never carried out
+again, one that was stopped goes on from its checkpoint, and one that failed stays failed until somebody asks for it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A run's folder: what was asked (config.json), what happened (log.csv, checkpoint), what came out (result.json, …).
 
-`runs/<data set>/<method>/<preset>-s<seed>-<key>/`, where the key is a hash of everything that can change the result:
-the same request always has the same folder, so a finished run is never trained twice and a stopped one is found again.
+`runs/<data set>/<method>/<preset>-s<seed>-<key>/`, where the key is a hash of all that can change what is trained: the
+same request always has the same folder, so a finished run is never trained twice and a stopped one is found again.
 """
 
 from __future__ import annotations
