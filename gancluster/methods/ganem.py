@@ -53,7 +53,7 @@ class Config(recipe.Config):
     lr_generator: float = Field(6e-4, gt=0, description="learning rate of G; paper: 2e-4 for all three")
     lr_discriminator: float = Field(2e-4, gt=0, description="learning rate of D")
     lr_encoder: float = Field(6e-5, gt=0, description="learning rate of E")
-    lr_decay: float = Field(0.98, gt=0, le=1, description="factor on D's, G's and E's after every iteration")
+    lr_decay: float = Field(0.98, gt=0, le=1, description="factor on D's, G's and E's rate after every iteration")
 
     critic: str | None = Field(None, description="extension: instead of Eq. 1 and 2; " + critics.HELP)
     discriminator_norm: Literal["fitting", "batch", "none"] = Field(
